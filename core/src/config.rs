@@ -6,17 +6,18 @@ use std::time::Duration;
 use crate::cache::backoff::Backoff;
 use crate::error::{Error, ErrorKind};
 
-/// How a cache behaves. Every language has these defaults; only the Python drop-in has those of AWS's library.
+/// The settings of a cache. All languages have the same defaults, except for the Python drop-in, which has those of
+/// AWS's library.
 ///
 /// | setting | default | why |
 /// |---|---|---|
 /// | `ttl` | 300 s | the interval AWS's own agent and extension use |
-/// | grace | a tenth of the ttl, at most 30 s | room for a refresh beside the readers |
-/// | `max_wait` | 2 s | what a request can usually spare, if a last-known value exists |
+/// | grace | a tenth of the ttl, at most 30 s | time to refresh before a read has to wait |
+/// | `max_wait` | 2 s | a request can usually spare that long, and then gets the last known value |
 /// | `max_stale` | none | an outage of the service should not become one of the program |
-/// | `max_size` | 1024 secrets | as the official libraries |
+/// | `max_size` | 1024 secrets | the same as the official libraries |
 /// | `stale_on_denied` | true | a mistaken policy should be an alarm, not an outage |
-/// | `lock_memory` | false | locked memory is limited, and dumps serve diagnosis |
+/// | `lock_memory` | false | locked memory is limited, and core dumps help with diagnosis |
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,13 +34,13 @@ pub struct Config {
     /// How long a value counts as fresh; it is refreshed at a random moment in the second half. Zero: every read asks
     /// the source.
     pub ttl: Duration,
-    /// The times to live of single secrets, by the id that reads use.
+    /// Per-secret times to live, by the id that reads use.
     pub ttl_of: HashMap<String, Duration>,
     /// How long a read waits for the source if there is a last known value.
     pub max_wait: Duration,
     /// How long the last known value is served while refreshes fail, counted from the last success. `None`: no limit.
     pub max_stale: Option<Duration>,
-    /// How many secrets are kept. Of each, the versions that were read are kept, at most ten.
+    /// The most secrets kept. For each one, the versions that were read are kept, at most ten.
     pub max_size: usize,
     /// Whether the last known value is also served after the service denies access, or the secret is deleted.
     pub stale_on_denied: bool,
@@ -54,7 +55,7 @@ pub struct Config {
     pub lock_memory: bool,
 }
 
-/// The longest time to live taken: ten years. Longer ones are mistaken units.
+/// The longest time to live accepted: ten years. A longer one is a mistaken unit.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 impl Default for Config {

@@ -1,4 +1,4 @@
-//! What can go wrong, in one type that every language maps.
+//! The one error type, which every language maps.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -47,10 +47,10 @@ impl Error {
         self.edit(|inner| inner.source = Some(source))
     }
 
-    /// The same error carrying a host language's own exception, to be raised again as it was.
+    /// The same error carrying a host language's own exception, to be raised again unchanged.
     ///
-    /// The object may be dropped at any moment and on any thread, also while the cache holds its lock: its `Drop`
-    /// must not call into the cache or run foreign code.
+    /// The object can be dropped at any time and on any thread, even while the cache holds its lock: its `Drop` must
+    /// not call into the cache or run foreign code.
     #[must_use]
     pub fn with_host(self, host: Box<dyn Any + Send + Sync>) -> Self {
         self.edit(|inner| inner.host = Some(host))
@@ -162,7 +162,7 @@ macro_rules! error_kinds {
         }
 
         impl ErrorKind {
-            /// Every kind there is, for tables that must be complete.
+            /// All kinds, for tables that must be complete.
             pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
 
             /// The kind's stable name, as statistics and other languages show it.
@@ -237,11 +237,11 @@ impl ErrorKind {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 
-    /// The kind that a Secrets Manager error code stands for.
+    /// Maps a Secrets Manager error code to a kind.
     ///
-    /// `code` is the code as the service spells it, `message` its text. Codes are those of the Secrets Manager API
-    /// reference ("Common Errors" and the errors of GetSecretValue and DescribeSecret); an unknown code of an HTTP
-    /// 5xx answer counts as [`ErrorKind::ServiceUnavailable`].
+    /// `code` and `message` are what the service sent. The codes are those of the Secrets Manager API reference
+    /// ("Common Errors" and the errors of GetSecretValue and DescribeSecret). An unknown code in an HTTP 5xx response
+    /// counts as [`ErrorKind::ServiceUnavailable`].
     pub fn from_service(code: &str, message: &str, status: Option<u16>) -> Self {
         match code {
             // The service uses one code for a missing secret and for a missing version of an existing one.
@@ -275,7 +275,7 @@ impl ErrorKind {
         }
     }
 
-    /// Whether the service answered that this caller may no longer have the secret, as against a failure to ask.
+    /// Whether the service refused to give this caller the secret, as opposed to a failure to ask.
     pub(crate) fn is_denial(self) -> bool {
         matches!(
             self,
@@ -287,7 +287,7 @@ impl ErrorKind {
         )
     }
 
-    /// No answer of the service could change it: the call or the configuration is wrong, or the cache is closed.
+    /// Whether no response could change the error: the call or the configuration is wrong, or the cache is closed.
     pub(crate) fn is_final(self) -> bool {
         matches!(
             self,
@@ -301,17 +301,17 @@ impl ErrorKind {
         )
     }
 
-    /// The service did not answer: what else it is asked will fare alike.
+    /// Whether the service is unavailable, so that other requests would fail too.
     pub(crate) fn is_outage(self) -> bool {
         matches!(self, Self::Throttled | Self::ServiceUnavailable | Self::Connection | Self::Timeout)
     }
 }
 
-/// Whether the caller may do better by asking again soon. The cache itself tries again in either case.
+/// Whether the caller should retry soon. The cache itself retries in either case.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Retry {
-    /// No: somebody has to fix the call, the configuration, a permission or the secret first.
+    /// No: the call, the configuration, a permission or the secret has to be fixed first.
     Never,
     /// Yes: the service was busy or unreachable.
     Later,

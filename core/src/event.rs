@@ -28,12 +28,12 @@ pub enum Event {
         secret_id: Arc<str>,
         /// The staging label that moved.
         version_stage: Option<String>,
-        /// The version before.
+        /// The id of the previous version.
         old_version_id: Option<String>,
-        /// The new version.
+        /// The id of the new version.
         new_version_id: Option<String>,
     },
-    /// Reads start to get a value that could not be refreshed in time. Sent once per outage.
+    /// Reads now get a value that could not be refreshed in time. Sent once per outage.
     Stale {
         /// The id of the secret, as reads use it.
         secret_id: Arc<str>,
@@ -59,11 +59,11 @@ pub enum Event {
         secret_id: Arc<str>,
         /// The staging label of the version that logged in.
         version_stage: Stage,
-        /// Its id.
+        /// The id of that version.
         version_id: String,
     },
-    /// From now on a secret is read from its replica in another Region, because its own Region does not answer. Sent
-    /// once, and again only after its own Region has answered.
+    /// A secret is now read from its replica in another Region, because its own Region does not answer. Sent once, and
+    /// again only after its own Region has answered.
     Replica {
         /// The id of the secret, as reads use it.
         secret_id: Arc<str>,

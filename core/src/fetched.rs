@@ -22,24 +22,24 @@ pub struct Fetched {
     pub created_date: Option<SystemTime>,
     /// The value.
     pub value: Value,
-    /// How long after it was fetched it may be served at most, where it ends by itself, as tokens do. It is fetched anew after
-    /// half of that to 0.7 of it, if not sooner.
+    /// The longest time the value can be served after it was fetched, if it expires on its own, as tokens do. It is
+    /// fetched again after 0.5 to 0.7 of that time, if not sooner.
     pub expires_after: Option<Duration>,
-    /// A rendering that the binding has already made.
+    /// The binding's own rendering, if it has already made one.
     pub extension: Option<Extension>,
     /// Keeps the value out of swap and core dumps.
     pub(crate) lock: Option<Box<dyn MemoryLock>>,
 }
 
-/// A place where a binding keeps its own rendering of a version, such as the Python `str` it made.
+/// A binding's own rendering of a version, such as the Python `str` it made.
 ///
-/// It may be dropped at any moment and on any thread, also while the cache holds its lock: its `Drop` must not
-/// call into the cache or run foreign code.
+/// It can be dropped at any time and on any thread, even while the cache holds its lock: its `Drop` must not call into
+/// the cache or run foreign code.
 pub type Extension = Box<dyn Any + Send + Sync>;
 
-/// Memory of a value that is kept out of swap and core dumps until this is dropped.
+/// Keeps the memory of a value out of swap and core dumps until it is dropped.
 pub(crate) trait MemoryLock: Send + Sync {
-    /// The same for a copy of the value.
+    /// Locks the memory of a copy of the value.
     fn of_copy(&self, bytes: &[u8]) -> Option<Box<dyn MemoryLock>>;
 }
 
@@ -62,8 +62,8 @@ impl Fetched {
         }
     }
 
-    /// Sets the creation date from seconds since the Unix epoch, as the service writes it. Values that no clock can
-    /// show are left out.
+    /// Sets the creation date from seconds since the Unix epoch, as the service writes it. A value that no clock can
+    /// represent leaves it unset.
     pub fn created_at_epoch(&mut self, seconds: f64) {
         self.created_date =
             Duration::try_from_secs_f64(seconds).ok().and_then(|age| SystemTime::UNIX_EPOCH.checked_add(age));

@@ -1,4 +1,4 @@
-//! A login with an IAM token in place of a stored password, and the id by which a cache knows it.
+//! A login with an IAM token in place of a stored password, and its id in a cache.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,9 +9,9 @@ use crate::error::{Error, ErrorKind};
 
 /// A user who logs in with an IAM token: to RDS or Aurora, ElastiCache or MemoryDB.
 ///
-/// Pass its text to a cache in place of a secret's id. Reading it gives a JSON object with `username` and `password`, like the
-/// secret of a database; the password is a token, signed here without a call to AWS and replaced before it expires after
-/// fifteen minutes. If the token is for a host, the object has `host` and `port` too.
+/// Pass its text to a cache in place of a secret's id. A read returns a JSON object with `username` and `password`,
+/// like the secret of a database. The password is a token, signed locally without a call to AWS and replaced before it
+/// expires after fifteen minutes. If the token is for a host, the object has `host` and `port` too.
 ///
 /// ```
 /// use secretcache::IamLogin;
@@ -32,7 +32,7 @@ pub struct IamLogin {
     pub(crate) is_serverless: bool,
 }
 
-/// Whose tokens they are.
+/// The service that accepts the token.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Service {
     Rds,
@@ -43,7 +43,7 @@ pub(crate) enum Service {
 impl Service {
     const ALL: [Self; 3] = [Self::Rds, Self::ElastiCache, Self::MemoryDb];
 
-    /// Its name in signatures and in ids.
+    /// The service's name in signatures and in ids.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Rds => "rds-db",
@@ -87,19 +87,19 @@ impl IamLogin {
         self
     }
 
-    /// Says that the ElastiCache cache is serverless.
+    /// Marks the ElastiCache cache as serverless.
     #[must_use]
     pub fn serverless(mut self) -> Self {
         self.is_serverless = true;
         self
     }
 
-    /// Whether an id is of an IAM login. No secret has such a name.
+    /// Whether an id is an IAM login. No secret has such a name.
     pub(crate) fn has_id(id: &str) -> bool {
         Service::split(id).is_some()
     }
 
-    /// The login that an id is of; `None` for the id of a secret.
+    /// Parses the id of an IAM login; `None` for the id of a secret.
     pub(crate) fn of_id(id: &str) -> Option<Result<Self, Error>> {
         let (service, rest) = Service::split(id)?;
         Some(Self::read(service, rest).map_err(|problem| {
@@ -125,7 +125,7 @@ impl IamLogin {
         login.problem().map_or(Ok(login), Err)
     }
 
-    /// Checks what can be checked offline; a cache does, too.
+    /// Checks what can be checked offline. A cache makes the same checks.
     ///
     /// # Errors
     ///
@@ -162,15 +162,15 @@ impl IamLogin {
     }
 }
 
-/// Whether this may be the name of a host, a cache or a Region.
+/// Whether this can be the name of a host, a cache or a Region.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
 }
 
-/// What RFC 3986 does not reserve stays as it is; AWS's signatures expect the same.
+/// The characters to encode: all but RFC 3986's unreserved ones, as AWS's signatures require.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A value as a URL and AWS's signatures have it.
+/// Percent-encodes a value for a URL and for AWS's signatures.
 pub(crate) fn encoded(value: &str) -> impl fmt::Display {
     utf8_percent_encode(value, RESERVED)
 }

@@ -1,4 +1,4 @@
-//! What a reader asks for: a secret id and one of its versions.
+//! What a read asks for: a secret id, and a selector for one of its versions.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -72,14 +72,14 @@ impl std::str::FromStr for Stage {
     }
 }
 
-/// The longest `SecretId` the service takes (API reference, `GetSecretValue`).
+/// The longest `SecretId` the service accepts (API reference, `GetSecretValue`).
 const LONGEST_ID: usize = 2048;
 /// The longest staging label and the longest version id (API reference, `GetSecretValue`).
 const LONGEST_STAGE: usize = 256;
 const SHORTEST_VERSION_ID: usize = 32;
 const LONGEST_VERSION_ID: usize = 64;
 
-/// Which version of a secret: the one with a staging label, or one version id.
+/// Selects one version of a secret, by staging label or by version id.
 ///
 /// ```
 /// use secretcache::Selector;
@@ -117,7 +117,7 @@ impl<'a> Selector<'a> {
         Self(Which::VersionId(version_id))
     }
 
-    /// The staging label asked for, if it is one.
+    /// The requested staging label; `None` if the selector is a version id.
     pub fn as_stage(self) -> Option<&'a str> {
         match self.0 {
             Which::Current => Some(AWSCURRENT),
@@ -126,7 +126,7 @@ impl<'a> Selector<'a> {
         }
     }
 
-    /// The version id asked for, if it is one.
+    /// The requested version id; `None` if the selector is a staging label.
     pub fn as_version_id(self) -> Option<&'a str> {
         match self.0 {
             Which::VersionId(version_id) => Some(version_id),
@@ -134,7 +134,7 @@ impl<'a> Selector<'a> {
         }
     }
 
-    /// Checks the lengths that the service will check, before a call is paid for.
+    /// Checks the lengths that the service would reject, before a call is paid for.
     ///
     /// # Errors
     ///
@@ -168,7 +168,7 @@ impl fmt::Display for Selector<'_> {
     }
 }
 
-/// An owned selector. Nearly all are of the current version, and as small as possible.
+/// An owned selector. Nearly all select the current version, which takes no allocation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OwnedSelector(Option<Box<Which<Box<str>>>>);
 
@@ -197,8 +197,8 @@ impl From<Selector<'_>> for OwnedSelector {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::InvalidArgument`] if it is empty, longer than 2,048 characters or holds control characters, or if it is that of
-/// an IAM login and lacks something.
+/// [`ErrorKind::InvalidArgument`] if it is empty, is longer than 2,048 characters, contains a control character, or is
+/// an invalid IAM login.
 pub(crate) fn validate_secret_id(id: &str) -> Result<(), Error> {
     if id.is_empty() {
         return Err(invalid("the secret id is empty; pass the secret's name or its ARN"));
@@ -217,8 +217,8 @@ pub(crate) fn validate_secret_id(id: &str) -> Result<(), Error> {
     IamLogin::of_id(id).map_or(Ok(()), |login| login.map(drop))
 }
 
-/// Whether an ARN of the service's is not of the secret that was asked for by this id: another name, Region or account. What
-/// does not look like such an ARN (a test's double) says nothing.
+/// Whether a Secrets Manager ARN belongs to a secret other than the one requested by this id: another name, Region or
+/// account. Text that is not such an ARN (from a test double) proves nothing, and is not rejected.
 pub(crate) fn is_of_another_secret(id: &str, arn: &str) -> bool {
     let is_arn = |text: &str| text.starts_with("arn:") && text.split(':').nth(2) == Some("secretsmanager");
     let Some(partial) = without_suffix(arn).filter(|partial| is_arn(partial)) else { return false };
@@ -231,20 +231,20 @@ pub(crate) fn is_of_another_secret(id: &str, arn: &str) -> bool {
 /// The other ids under which the secret `id` is known, once its ARN is known: the ARN, and the ARN without
 /// the six characters the service appends.
 ///
-/// Nothing is derived unless ARN and id fit together, since one wrong alias would hand out another secret's value.
-/// From an ARN the plain name is never derived: it means the caller's own account and Region, the ARN need not.
+/// Nothing is derived unless the ARN matches the id, because a wrong alias would return another secret's value. A plain
+/// name is never derived from an ARN: a name means the caller's own account and Region, and the ARN's may differ.
 pub(crate) fn aliases<'a>(id: &str, arn: &'a str) -> impl Iterator<Item = &'a str> {
     let partial = without_suffix(arn).filter(|partial| {
         let is_arn = partial.starts_with("arn:") && partial.split(':').nth(2) == Some("secretsmanager");
         is_arn && (id == arn || id == *partial || Some(id) == partial.splitn(7, ':').nth(6))
     });
     let arn = partial.map(|_| arn);
-    // The partial ARN of `db-abcdef` may be the full ARN of `db`.
+    // The partial ARN of `db-abcdef` can be the full ARN of `db`.
     let partial = partial.filter(|partial| without_suffix(partial).is_none());
     [arn, partial].into_iter().flatten().filter(move |alias| *alias != id)
 }
 
-/// What comes before the hyphen and six characters that end an ARN; `None` if nothing of the kind ends this.
+/// Returns an ARN without the hyphen and six characters at its end; `None` if it does not end that way.
 pub(crate) fn without_suffix(arn: &str) -> Option<&str> {
     let (partial, suffix) = arn.rsplit_once('-')?;
     (suffix.len() == 6 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(partial)
@@ -257,7 +257,7 @@ fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
 /// The key of the map that hits read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Key {
-    // Short ids lie in the key itself: one memory access fewer for a hit.
+    // Short ids are stored inline, which saves a hit one memory access.
     pub(crate) id: CompactString,
     pub(crate) selector: OwnedSelector,
 }
@@ -268,7 +268,7 @@ impl Key {
     }
 }
 
-/// A key that a reader asks by: nothing is copied for a hit.
+/// A borrowed [`Key`], so that a hit copies nothing.
 pub(crate) struct KeyRef<'a> {
     pub(crate) id: &'a str,
     pub(crate) selector: Selector<'a>,
@@ -283,7 +283,7 @@ impl Hash for Key {
 impl Hash for KeyRef<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // The id alone for the usual case: one call of the hasher.
+        // Usually only the id is hashed, in one call of the hasher.
         state.write(self.id.as_bytes());
         match self.selector.0 {
             Which::Current => {}

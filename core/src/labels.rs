@@ -1,4 +1,4 @@
-//! Staging labels as they are kept in memory: nearly always `AWSCURRENT` alone, which takes none.
+//! Staging labels as they are kept in memory. They are nearly always `AWSCURRENT` alone, which takes no allocation.
 
 use std::fmt;
 use std::ops::Deref;
@@ -32,20 +32,20 @@ impl Deref for Labels {
     }
 }
 
-/// A text to be kept: the same one, if it is kept already.
+/// Returns the text from `kept` if it is there, and a new copy otherwise.
 pub(crate) fn shared(text: &str, kept: &[&Arc<str>]) -> Arc<str> {
     kept.iter().find(|kept| ****kept == *text).map_or_else(|| text.into(), |kept| Arc::clone(kept))
 }
 
-/// What is kept of a [`Description`]: which versions carry which labels.
+/// The part of a [`Description`] that is kept: which versions carry which labels.
 pub struct VersionLabels {
     versions: Box<[(Arc<str>, Labels)]>,
-    /// In one more box, which few need.
+    /// Boxed again, because few need it.
     extension: Option<Box<Extension>>,
 }
 
 impl VersionLabels {
-    /// Ids of versions that are held are shared with them.
+    /// Extracts the labels. Version ids that are in `held` already are shared.
     pub(crate) fn of(description: Description, held: &[&Arc<str>]) -> Self {
         let versions = description.versions.into_iter();
         let versions = versions.map(|(id, labels)| (shared(&id, held), labels.into()));
@@ -72,7 +72,7 @@ impl VersionLabels {
         self.versions().find(|(id, _)| *id == version_id).map(|(_, labels)| labels)
     }
 
-    /// The binding's own rendering of the answer, if it gave one.
+    /// The binding's own rendering of the response, if there is one.
     pub fn extension(&self) -> Option<&Extension> {
         self.extension.as_deref()
     }

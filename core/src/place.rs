@@ -1,10 +1,10 @@
-//! Where a secret is asked for, and as whom.
+//! The Region in which a secret is read, and the role with which it is read.
 
 use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind};
 
-/// How many roles one cache assumes, as AWS's agent: each is a session to keep.
+/// The most roles that one cache assumes, as in AWS's agent. Each role is a session to keep.
 const MOST_ROLES: usize = 20;
 
 /// A role that a cache assumes for some of its secrets.
@@ -18,11 +18,11 @@ const MOST_ROLES: usize = 20;
 pub struct Role {
     /// The role's ARN.
     pub arn: String,
-    /// The external id that its trust policy asks for.
+    /// The external id that its trust policy requires.
     pub external_id: Option<String>,
 }
 
-/// Who asks, and in which Region. Two secrets of one place are asked for by one client.
+/// A role and a Region to read a secret with. Secrets with the same place share one client.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub(crate) struct Place {
     /// `None`: the cache's own credentials.
@@ -32,20 +32,20 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The role is that of the longest prefix of the id, as the program writes it; the Region that of an ARN, since no other
-    /// Region has it.
+    /// Returns the place for a secret. The role is the one with the longest prefix of the id, as the program writes the
+    /// id. The Region is the one in an ARN, because no other Region has that ARN.
     pub(crate) fn of(id: &str, roles: &BTreeMap<String, Role>) -> Self {
         Self { role: role_of(id, roles).cloned(), region: region_of(id).map(str::to_owned) }
     }
 }
 
-/// The role with which a secret is read.
+/// Returns the role to read a secret with: the one with the longest matching prefix.
 pub(crate) fn role_of<'a>(id: &str, roles: &'a BTreeMap<String, Role>) -> Option<&'a Role> {
     let fitting = roles.iter().filter(|(prefix, _)| id.starts_with(prefix.as_str()));
     fitting.max_by_key(|(prefix, _)| prefix.len()).map(|(_, role)| role)
 }
 
-/// The Region in a secret's ARN. What is not written like one says nothing: it would become part of a host's name.
+/// Returns the Region in a secret's ARN. A malformed one is ignored, because it would become part of a host name.
 pub(crate) fn region_of(id: &str) -> Option<&str> {
     let mut parts = id.split(':');
     let is_arn = parts.next() == Some("arn") && parts.next().is_some();
@@ -53,7 +53,7 @@ pub(crate) fn region_of(id: &str) -> Option<&str> {
     parts.next().filter(|region| is_secret && is_region(region))
 }
 
-/// The same secret's id in another Region: an ARN is the same there but for the Region, and a name is the same.
+/// Returns the id of the same secret in another Region: a name is unchanged, and an ARN differs only in its Region.
 pub(crate) fn in_region(id: &str, region: &str) -> String {
     match region_of(id) {
         Some(own) => id.replacen(&format!(":{own}:"), &format!(":{region}:"), 1),
@@ -61,13 +61,13 @@ pub(crate) fn in_region(id: &str, region: &str) -> String {
     }
 }
 
-/// A Region with replicas, as settings write it: its name, and its endpoint where that is not the Region's own
+/// Splits a fallback Region, as settings write it, into its name and its endpoint, if that is not the Region's default
 /// (`eu-west-1=https://vpce-….amazonaws.com`).
 pub(crate) fn region_and_url(text: &str) -> (&str, Option<&str>) {
     text.split_once('=').map_or((text, None), |(region, url)| (region, Some(url)))
 }
 
-/// Checks the Regions of replicas.
+/// Checks the fallback Regions.
 ///
 /// # Errors
 ///
@@ -88,7 +88,7 @@ pub(crate) fn check_fallback_regions(regions: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a text is written like the name of a Region.
+/// Whether a text has the form of a Region's name.
 pub(crate) fn is_region(text: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=32).contains(&text.len()) && text.bytes().all(is_letter) && !text.starts_with('-')
@@ -117,13 +117,13 @@ pub(crate) fn check_role_arn(arn: &str) -> Result<(), Error> {
     Err(Error::new(ErrorKind::InvalidConfiguration, text))
 }
 
-/// With its path.
+/// Whether a role's name, including its path, is valid.
 fn is_role_name(name: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_/-".contains(&byte);
     !name.is_empty() && !name.ends_with('/') && name.bytes().all(is_letter)
 }
 
-/// Checks the roles of single secrets.
+/// Checks the per-secret roles.
 ///
 /// # Errors
 ///

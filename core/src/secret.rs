@@ -1,4 +1,4 @@
-//! One version of a secret, and the only place where its bytes come out.
+//! One version of a secret, and the only place that hands out its bytes.
 
 use std::any::Any;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::fetched::{Extension, Fetched, MemoryLock, Value};
 use crate::labels::{Labels, shared};
 use crate::time::Coarse;
 
-/// One version of a secret: its value and what the service says about it.
+/// One version of a secret: its value and its metadata.
 ///
 /// Cloning is cheap and shares the bytes, which are wiped when the last clone is dropped. `Debug` shows everything
 /// except the value; there is no `Display` and no serialisation.
@@ -36,7 +36,7 @@ use crate::time::Coarse;
 #[derive(Clone)]
 pub struct Secret(Arc<Version>);
 
-// What a hit reads comes first, to lie in the cache line of the reference counts.
+// The fields that a hit reads come first, so that they share a cache line with the reference counts.
 #[repr(C)]
 pub(crate) struct Version {
     pub(crate) validity: Validity,
@@ -48,15 +48,15 @@ pub(crate) struct Version {
     rare: Option<Box<Rare>>,
 }
 
-/// What few versions have.
+/// Fields that few versions need, boxed to keep [`Version`] small.
 struct Rare {
     lock: Option<Box<dyn MemoryLock>>,
-    /// The version before its labels changed: bindings keep using what they made of it.
+    /// The version before its labels changed. Its extension is used, so that bindings keep the rendering they made.
     before: Option<Secret>,
     expires_after: Option<Duration>,
 }
 
-/// What the service says about a version.
+/// The service's metadata about a version.
 #[derive(Clone)]
 struct About {
     arn: Option<Arc<str>>,
@@ -68,7 +68,7 @@ struct About {
 
 impl Drop for Version {
     fn drop(&mut self) {
-        // Wiped, then unlocked, then freed: pages that are freed may be somebody else's already.
+        // Wipe before unlocking, and unlock before freeing: a freed page may already be in use elsewhere.
         if let Some(lock) = self.rare.as_mut().and_then(|rare| rare.lock.take()) {
             self.value.wipe();
             drop(lock);
@@ -76,7 +76,7 @@ impl Drop for Version {
     }
 }
 
-/// The fields of a secret whose string is a JSON object, each with its text and a NUL.
+/// The fields of a secret whose string is a JSON object: each name, and its value as text followed by a NUL.
 type Fields = Box<[(Box<str>, Zeroizing<String>)]>;
 
 impl Secret {
@@ -162,7 +162,7 @@ impl Secret {
         self.field_at(place).map_or_else(|| self.field_not_found(field), |text| Ok(&text[..text.len() - 1]))
     }
 
-    /// Where a field is among those of this version, for [`Secret::field_at`]. It does not change.
+    /// Returns the index of a field, for [`Secret::field_at`]. The index never changes for one version.
     ///
     /// # Errors
     ///
@@ -172,7 +172,8 @@ impl Secret {
         place.map_or_else(|| self.field_not_found(field), Ok)
     }
 
-    /// The field at a place, followed by a NUL, for C. None if no field has been asked for by name yet, or there are fewer.
+    /// Returns the field at an index, followed by a NUL for C. `None` if the index is out of range, or if no field has
+    /// been asked for by name yet.
     #[inline]
     pub fn field_at(&self, place: usize) -> Option<&str> {
         self.0.fields.get()?.get(place).map(|(_, text)| text.as_str())
@@ -188,7 +189,7 @@ impl Secret {
                 serde_json::Value::String(string) => Zeroizing::new(string),
                 other => Zeroizing::new(other.to_string()),
             };
-            // Made in one piece, so that no half of it is left behind.
+            // Allocated at its final size: a buffer that grows leaves an unwiped copy behind.
             let mut terminated = Zeroizing::new(String::with_capacity(text.len() + 1));
             terminated.push_str(&text);
             terminated.push('\0');
@@ -206,21 +207,22 @@ impl Secret {
         Err(Error::new(ErrorKind::FieldNotFound, text))
     }
 
-    /// The value as it is, for conversion into another language.
+    /// The raw value, for conversion into another language.
     pub fn value(&self) -> &Value {
         &self.0.value
     }
 
-    /// How long this version may be served again without asking the cache, unless it changes meanwhile (see
-    /// [`Cache::count_changes_in`](crate::host::Cache::count_changes_in)). Zero: ask the cache for each read.
+    /// Returns how long this version can be served without asking the cache again, unless it changes in the meantime
+    /// (see [`Cache::count_changes_in`](crate::host::Cache::count_changes_in)). Zero means that every read must ask the
+    /// cache.
     pub fn servable_for(&self, now: Coarse) -> Duration {
         self.0.validity.servable_for(now)
     }
 
-    /// Which of `slots` counters is raised when this version changes; see
+    /// Returns which of `slots` counters is incremented when this version changes; see
     /// [`Cache::count_changes_in`](crate::host::Cache::count_changes_in).
     pub fn change_slot(&self, slots: usize) -> usize {
-        // Versions are allocated side by side: the product spreads them over all slots.
+        // Versions are allocated next to each other; the multiplication spreads them over all slots.
         let product = (self.as_ptr().addr() >> 4).wrapping_mul(0x9E37_79B1);
         (product >> (usize::BITS / 2)) % slots.max(1)
     }
@@ -246,19 +248,19 @@ impl Secret {
         self.0.rare.as_ref()?.before.as_ref()
     }
 
-    /// How long after its last confirmation it may be served at most, if it ends by itself.
+    /// The longest time it can be served after its last confirmation, if it expires on its own.
     pub(crate) fn expires_after(&self) -> Option<Duration> {
         self.0.rare.as_ref()?.expires_after
     }
 
-    /// A number of the binding's own, zero until set: usually the address of something in the extension, to save a hit
-    /// the way there.
+    /// A number that belongs to the binding, zero until set. It is usually the address of something in the extension,
+    /// which saves a hit the indirection.
     #[inline]
     pub fn host_data(&self) -> usize {
         self.0.host_data.load(Ordering::Acquire)
     }
 
-    /// Sets the number that [`Secret::host_data`] gives.
+    /// Sets the number that [`Secret::host_data`] returns.
     pub fn set_host_data(&self, host_data: usize) {
         self.0.host_data.store(host_data, Ordering::Release);
     }
@@ -277,14 +279,14 @@ impl Secret {
         Self(version)
     }
 
-    /// The same, without its own reference.
+    /// Returns an alias that does not count as a reference.
     ///
     /// # Safety
     ///
-    /// Somebody must hold a reference for as long as the alias is used.
+    /// A counted reference must exist for as long as the alias is used.
     #[inline]
     pub(crate) unsafe fn alias(&self) -> ManuallyDrop<Self> {
-        // SAFETY: the pointer is from an `Arc`, and no reference is given back for it.
+        // SAFETY: the pointer comes from an `Arc`, and `ManuallyDrop` never releases a reference for it.
         ManuallyDrop::new(Self(unsafe { Arc::from_raw(Arc::as_ptr(&self.0)) }))
     }
 
@@ -292,8 +294,8 @@ impl Secret {
         Arc::as_ptr(&self.0)
     }
 
-    /// The same version with the staging labels it has now: itself, if they are the same. Otherwise the bytes are
-    /// copied; that happens once or twice per rotation.
+    /// Returns this version with its present staging labels. If they are unchanged, it is a clone; otherwise the bytes
+    /// are copied, which happens once or twice per rotation.
     pub(crate) fn relabelled(&self, version_stages: &[String]) -> Self {
         if version_stages == self.version_stages() {
             return self.clone();
@@ -307,7 +309,7 @@ impl Secret {
         Self::with(value, rare, OnceLock::new(), about)
     }
 
-    /// The version that a source has sent. Texts that are in memory already are shared.
+    /// Creates a version from what a source returned. Strings that are in `kept` already are shared.
     pub(crate) fn new(fetched: Fetched, kept: &[&Arc<str>]) -> Self {
         let shared = |text: Option<String>| Some(shared(&text?, kept));
         let about = About {
@@ -337,7 +339,7 @@ impl Secret {
         self.0.about.version_id.as_ref()
     }
 
-    /// Whether a source sent this very version once more: same id, labels and bytes.
+    /// Whether a source returned this same version again: same id, labels and bytes.
     pub(crate) fn is_same_as(&self, other: &Fetched) -> bool {
         self.version_id() == other.version_id.as_deref()
             && *self.version_stages() == *other.version_stages

@@ -10,7 +10,7 @@ use crate::id::Selector;
 use crate::wire::Description;
 use crate::{ErrorKind, id};
 
-/// A future on the heap, as ports return it.
+/// A boxed future, as the methods of [`SecretSource`] return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A source of secrets.
@@ -45,17 +45,17 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// # Ok::<(), Error>(())
 /// ```
 pub trait SecretSource: Debug + Send + Sync + 'static {
-    /// What the store knows about a secret, without its value (`DescribeSecret`).
+    /// Returns a secret's metadata, without its value (`DescribeSecret`).
     fn describe<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Description, Error>>;
 
-    /// One version of a secret with its value (`GetSecretValue`).
+    /// Returns one version of a secret with its value (`GetSecretValue`).
     fn fetch<'a>(&'a self, id: &'a str, selector: Selector<'a>) -> BoxFuture<'a, Result<Fetched, Error>>;
 
-    /// The current versions of several secrets in one call (`BatchGetSecretValue`); at most [`Batch::MOST`].
+    /// Returns the current versions of several secrets in one call (`BatchGetSecretValue`); at most [`Batch::MOST`].
     ///
     /// After an error, secrets are fetched one by one. The default returns an error.
     fn fetch_batch<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Batch, Error>> {
-        let error = Error::new(ErrorKind::InvalidRequest, format!("no batch of {} secrets here", ids.len()));
+        let error = Error::new(ErrorKind::InvalidRequest, format!("cannot batch {} secrets", ids.len()));
         Box::pin(async move { Err(error) })
     }
 }
@@ -71,10 +71,10 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// How many secrets one batch may ask for (API reference, `BatchGetSecretValue`).
+    /// The most secrets one batch can request (API reference, `BatchGetSecretValue`).
     pub const MOST: usize = 20;
 
-    /// Takes out the answer for one id.
+    /// Removes and returns the answer for one id.
     pub(crate) fn take(&mut self, id: &str) -> Option<Result<Fetched, Error>> {
         if let Some(place) = self.failed.iter().position(|(failed, _)| failed == id) {
             return Some(Err(self.failed.swap_remove(place).1));

@@ -1,5 +1,5 @@
-//! What threads share and wait for: the standard library's, or in `tests/schedules` those of shuttle, which runs the
-//! threads of a test one at a time and chooses at each of these who is next.
+//! The synchronization primitives: the standard library's, or shuttle's in `tests/schedules`. Shuttle runs the threads
+//! of a test one at a time and chooses the next one at each of these operations.
 
 #[cfg(not(shuttle))]
 pub(crate) use std::sync::{Mutex, MutexGuard, atomic};

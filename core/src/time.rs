@@ -1,14 +1,14 @@
-//! Time as the cache sees it: always passed in, never looked up.
+//! Time as the cache sees it: callers always pass it in, and the cache reads no clock.
 
 use std::time::Duration;
 
 /// The time at one moment, on three clocks, each with its own origin.
 ///
-/// One clock is not enough. The monotonic clock stands still while a machine is suspended or restored from a
-/// snapshot; the wall clock can be set. Whichever of them says that a value is old is believed.
+/// One clock is not enough. The monotonic clock stops while a machine is suspended or restored from a snapshot, and the
+/// wall clock can be set. A value is old as soon as one of them says so.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Now {
-    /// What a hit can read in a few nanoseconds.
+    /// The clocks that a hit can read in a few nanoseconds.
     pub coarse: Coarse,
     /// Time since boot, including suspension (`CLOCK_BOOTTIME`).
     pub boot: Duration,
@@ -16,7 +16,7 @@ pub struct Now {
     pub wall: Duration,
 }
 
-/// The clocks that a hit reads, in nanoseconds: they may lag by a few milliseconds, but cost next to nothing.
+/// The clocks that a hit reads, in nanoseconds. They can lag by a few milliseconds, but cost next to nothing to read.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Coarse {
     /// Monotonic time.
@@ -25,7 +25,7 @@ pub struct Coarse {
     pub wall: u64,
 }
 
-/// A moment to be remembered, without what only hits look at. In nanoseconds.
+/// A point in time to be stored: [`Now`] without the clocks that only hits read. In nanoseconds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Moment {
     boot: u64,
@@ -38,7 +38,7 @@ impl From<&Now> for Moment {
     }
 }
 
-/// A [`Duration`] to be remembered, in half the room.
+/// A [`Duration`] to be stored, in half the space.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Span(u64);
 
@@ -59,12 +59,12 @@ fn nanoseconds(span: Duration) -> u64 {
 }
 
 impl Now {
-    /// This moment, to be remembered.
+    /// This moment in the form to be stored.
     pub fn moment(&self) -> Moment {
         Moment { boot: nanoseconds(self.boot), wall: nanoseconds(self.wall) }
     }
 
-    /// The time that has passed since an earlier moment, by the clock that says most.
+    /// Returns the time that has passed since an earlier moment, by the clock that shows the most.
     ///
     /// ```
     /// use std::time::Duration;
@@ -91,7 +91,7 @@ impl Now {
         }
     }
 
-    /// How long until `later`, by the clock that gets there first; zero if one of them is there.
+    /// Returns the time until `later`, by the clock that gets there first; zero if one of them has reached it.
     pub fn until(&self, later: impl Into<Moment>) -> Duration {
         let (now, later) = (self.moment(), later.into());
         let boot = later.boot.saturating_sub(now.boot);

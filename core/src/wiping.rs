@@ -1,12 +1,12 @@
-//! Memory that is wiped when it is given back.
+//! An allocator that wipes memory when it is freed.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// The system's allocator, which wipes whatever is freed.
+/// The system allocator, with every block wiped when it is freed.
 ///
-/// [`Secret`](crate::Secret) wipes its own bytes in any program. What passes through the HTTP client, TLS and the AWS SDK
-/// on the way is theirs to free, and they do not wipe it. With this allocator those copies are wiped too. The packages for
-/// Python, Node, C and C++ and the command have it for their own memory; a Rust program chooses it:
+/// [`Secret`](crate::Secret) wipes its own bytes in any program. The HTTP client, TLS and the AWS SDK free the buffers
+/// that it passes through without wiping them. With this allocator those copies are wiped too. The packages for Python,
+/// Node, C and C++ and the command-line tool use it for their own memory; a Rust program opts in:
 ///
 /// ```
 /// #[global_allocator]
@@ -15,27 +15,27 @@ use std::alloc::{GlobalAlloc, Layout, System};
 /// # drop(secret);
 /// ```
 ///
-/// It costs the time to write each freed byte once, about 30 ms for each gigabyte, and buffers that grow are always moved.
-/// Reads from memory free nothing and cost the same.
+/// It costs the time to write each freed byte once, about 30 ms per gigabyte, and buffers that grow are always moved.
+/// Cache hits free nothing and cost the same.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WipingAllocator;
 
-// SAFETY: everything is passed on to the system's allocator as it is. `realloc` is the trait's own: it allocates, copies,
-// and frees by `dealloc`, so that a buffer that grows leaves nothing behind.
+// SAFETY: every call is passed on unchanged to the system allocator. `realloc` is the trait's default: it allocates,
+// copies, and frees with `dealloc`, so a buffer that grows leaves no copy behind.
 unsafe impl GlobalAlloc for WipingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: by contract of the caller.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: by contract of the caller.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block is of that size and the caller's to give back. The barrier has the compiler believe that
-        // somebody reads it before it is freed.
+        // SAFETY: the caller passes a live block of that size. The barrier makes the compiler assume that the zeros are
+        // read before the block is freed.
         unsafe {
             block.write_bytes(0, layout.size());
             zeroize::optimization_barrier(&*block);

@@ -1,4 +1,4 @@
-//! What answers of the service mean.
+//! The service's responses, and how they are checked and interpreted.
 
 use std::time::SystemTime;
 
@@ -6,7 +6,8 @@ use crate::error::{Error, ErrorKind};
 use crate::fetched::{Extension, Fetched, Value};
 use crate::id::is_of_another_secret;
 
-/// The largest answer for one secret, in bytes. A secret has at most 65,536, which JSON escapes can make six times as long.
+/// The largest response for one secret, in bytes. A secret has at most 65,536 bytes, and JSON escapes can make it six
+/// times as long.
 pub(crate) const LARGEST_ANSWER: usize = 1 << 20;
 
 /// A successful answer to a [`FetchPermit`](crate::host::FetchPermit).
@@ -16,12 +17,13 @@ pub struct Answer {
     pub(crate) value: Option<Fetched>,
     pub(crate) description: Option<Description>,
     pub(crate) describe_denied: bool,
-    /// The secret's other ids are not to share the entry of the one that was asked for: they are read as somebody else.
+    /// Whether the secret's other ids must not share the entry of the requested id, because they are read with another
+    /// role.
     pub(crate) is_for_one_id: bool,
     pub(crate) replica: Option<Replica>,
 }
 
-/// Where an answer comes from, if not from the secret's own Region.
+/// The replica that gave an answer, if it was not the secret's own Region.
 #[derive(Debug)]
 pub(crate) struct Replica {
     /// The Region of the replica.
@@ -31,29 +33,29 @@ pub(crate) struct Replica {
 }
 
 impl Answer {
-    /// The version asked for.
+    /// An answer with the requested version.
     pub fn value(value: Fetched) -> Self {
         Self { value: Some(value), ..Self::unchanged() }
     }
 
-    /// The version held is still the one asked for.
+    /// An answer that the cached version is still the requested one.
     pub fn unchanged() -> Self {
         Self { value: None, description: None, describe_denied: false, is_for_one_id: false, replica: None }
     }
 
-    /// The same answer with what `DescribeSecret` said on the way: it confirms the secret's other versions as well.
+    /// Adds the `DescribeSecret` response received along the way. It confirms the secret's other versions as well.
     pub fn with_description(mut self, description: Description) -> Self {
         self.description = Some(description);
         self
     }
 
-    /// The secret's ARN, if it tells.
+    /// The secret's ARN, if the answer contains it.
     #[cfg(feature = "aws")]
     pub(crate) fn arn(&self) -> Option<&str> {
         self.value.as_ref().and_then(|value| value.arn.as_deref())
     }
 
-    /// Says that a replica gave it.
+    /// Marks the answer as given by a replica.
     #[cfg(feature = "aws")]
     pub(crate) fn of_replica(mut self, replica: Replica) -> Self {
         self.replica = Some(replica);
@@ -66,9 +68,9 @@ impl Answer {
         self
     }
 
-    /// The answer, if it may be believed: it has a value where one was asked for, and is about the secret that was known.
-    /// A test's double may have one ARN for every secret, so the first answer is taken as it is; our own transport looks
-    /// at that too.
+    /// Checks the answer: a version must have a value, and everything must be about the known secret. A test double may
+    /// have one ARN for every secret, so the ARN of the first answer is not checked here; our own transport checks that
+    /// too.
     pub(crate) fn checked(self, id: &str, known_arn: Option<&str>) -> Result<Self, Error> {
         let value = self.value.as_ref();
         if let Some(known_arn) = known_arn {
@@ -76,7 +78,7 @@ impl Answer {
             check_arn(known_arn, self.description.as_ref().and_then(|described| described.arn.as_deref()))?;
         }
         check_size(id, value.map_or(0, |value| value.value.bytes().len()))?;
-        // A binding that hands back its host's own response knows what to make of one without a value.
+        // A binding that passes its host's own response through handles one without a value itself.
         let is_empty = |value: &Fetched| matches!(value.value, Value::Absent) && value.extension.is_none();
         if value.is_some_and(is_empty) {
             let text = format!("the response for secret {id:?} has neither SecretString nor SecretBinary");
@@ -85,15 +87,15 @@ impl Answer {
         Ok(self)
     }
 
-    /// The same answer, with the remark that `DescribeSecret` was denied: it is not tried again for an hour, since
-    /// denied calls raise alarms.
+    /// Notes that `DescribeSecret` was denied. It is not called again for an hour at first, and longer after further
+    /// denials, because denied calls raise alarms.
     pub fn describe_denied(mut self) -> Self {
         self.describe_denied = true;
         self
     }
 }
 
-/// Whether a source's answer of so many bytes may be one secret's. For bindings that keep values in a form of their own.
+/// Checks that a response of this size can be one secret's. For bindings that keep values in their own form.
 ///
 /// # Errors
 ///
@@ -108,9 +110,9 @@ pub fn check_size(id: &str, size: usize) -> Result<(), Error> {
     Err(Error::new(ErrorKind::InvalidResponse, text))
 }
 
-/// Whether a response is about the secret that was asked for by this id.
+/// Checks that a response is about the secret requested by this id.
 ///
-/// A secret that was deleted and made again has the same name and another ARN, and is the same secret to its readers.
+/// A secret that was deleted and re-created has the same name and another ARN. To its readers it is the same secret.
 pub(crate) fn check_arn(id: &str, arn: Option<&str>) -> Result<(), Error> {
     match arn.filter(|arn| is_of_another_secret(id, arn)) {
         None => Ok(()),
@@ -121,7 +123,7 @@ pub(crate) fn check_arn(id: &str, arn: Option<&str>) -> Result<(), Error> {
     }
 }
 
-/// The fields of a `DescribeSecret` answer, as the service names them, for [`Description::from_service`].
+/// The fields of a `DescribeSecret` response, as the service names them, for [`Description::from_service`].
 #[derive(Clone, Debug, Default)]
 pub struct DescribeAnswer {
     /// `ARN`
@@ -142,7 +144,7 @@ pub struct DescribeAnswer {
     pub duration: Option<String>,
 }
 
-/// What `DescribeSecret` says about a secret.
+/// A secret's metadata, as `DescribeSecret` returns it.
 ///
 /// ```
 /// use secretcache::Description;
@@ -159,17 +161,17 @@ pub struct Description {
     pub arn: Option<String>,
     /// The version ids that carry staging labels, each with its labels.
     pub versions: Vec<(String, Vec<String>)>,
-    /// The next rotation is due on or before this. It may have passed: a rotation that failed is tried again.
+    /// The date on or before which the next rotation is due. It can be in the past, while a failed rotation is retried.
     pub next_rotation_date: Option<SystemTime>,
     /// When the secret was last rotated.
     pub last_rotated_date: Option<SystemTime>,
-    /// When it rotates.
+    /// The rotation schedule.
     pub rotation_rules: RotationRules,
-    /// The binding's own rendering of the answer.
+    /// The binding's own rendering of the response.
     pub extension: Option<Extension>,
 }
 
-/// When a secret rotates, as the service writes it (API reference, `RotationRulesType`).
+/// A secret's rotation schedule, as the service writes it (API reference, `RotationRulesType`).
 ///
 /// Together with [`Description::next_rotation_date`] it makes the refresher poll more often while a rotation is expected,
 /// and less often otherwise.
@@ -183,9 +185,9 @@ pub struct RotationRules {
 }
 
 impl Description {
-    /// What an answer means. A secret that is marked for deletion is still described, but no version of it can be read:
-    /// it has none here, so that the refresh asks for the value and is told. A rotation that is switched off keeps its
-    /// dates and rules, which then mean nothing.
+    /// Interprets a response. A secret that is marked for deletion is still described, but its versions cannot be read.
+    /// It gets no versions here, so that the refresh requests the value and gets the error. When rotation is switched
+    /// off, the service keeps its dates and rules, which then mean nothing.
     pub fn from_service(answer: DescribeAnswer) -> Self {
         let is_rotated = answer.rotation_enabled != Some(false);
         let rules = RotationRules {

@@ -1,4 +1,4 @@
-//! A process that may no longer call `membarrier`, as under a seccomp filter that was set after start.
+//! A process that is not allowed to call `membarrier` any more, as under a seccomp filter set after the start.
 #![cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
 
 use std::time::Duration;
@@ -6,24 +6,24 @@ use std::time::Duration;
 use secretcache::host::{Answer, Cache, Lookup, Now};
 use secretcache::{Config, Fetched, Selector};
 
-/// From now on `membarrier` fails in this thread and those it starts.
+/// Makes `membarrier` fail in this thread and those that it starts.
 fn refuse_membarrier() {
     let number = u32::try_from(libc::SYS_membarrier).unwrap();
     let filter = [
-        // Load the system call's number; if it is that one, answer EPERM, else let it through.
+        // Load the system call's number; return EPERM if it is that one, and allow it otherwise.
         libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 },
         libc::sock_filter { code: 0x15, jt: 0, jf: 1, k: number },
         libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ERRNO | libc::EPERM as u32 },
         libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
     ];
     let program = libc::sock_fprog { len: 4, filter: filter.as_ptr().cast_mut() };
-    // SAFETY: both take numbers, and the program points to a filter that lives until the call returns.
+    // SAFETY: both calls take numbers, and the program points to a filter that lives until the call returns.
     let set = unsafe {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
             && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
     };
     assert!(set, "{}", std::io::Error::last_os_error());
-    // SAFETY: it takes numbers.
+    // SAFETY: the call takes only numbers.
     assert_eq!(unsafe { libc::syscall(libc::SYS_membarrier, 0, 0, 0) }, -1);
 }
 
@@ -35,7 +35,7 @@ fn s7_values_are_replaced_without_membarrier() {
         let (Lookup::Leader(permit, _) | Lookup::HitDue(_, permit)) =
             cache.lookup("db", Selector::CURRENT, now)
         else {
-            panic!("nobody leads")
+            panic!("no permit granted")
         };
         permit.complete(Ok(Answer::value(Fetched::string(version, version))), now);
     };

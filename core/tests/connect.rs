@@ -12,11 +12,11 @@ use secretcache::{
     Event, Fetched, SecretCache, SecretSource, Selector,
 };
 
-/// A secret and the database it logs in to.
+/// A secret, and the database that it logs in to.
 #[derive(Debug, Default)]
 struct World {
     labels: BTreeMap<&'static str, String>,
-    /// The one password that the database takes.
+    /// The one password that the database accepts.
     password: String,
     may_read_pending: bool,
     is_down: bool,
@@ -58,7 +58,7 @@ impl Shared {
         })
     }
 
-    /// A single-user rotation with a time between its steps in which the current version does not log in.
+    /// Runs a single-user rotation with a gap between its steps, in which the current version does not log in.
     fn rotate(&self, version: &str, gap: Duration) {
         self.with(|world| world.labels.insert(AWSPENDING, version.to_owned()));
         pause(gap / 4);
@@ -148,8 +148,8 @@ fn nobody_notices_a_rotation() {
         ended.store(true, Relaxed);
     });
     assert!(connected.load(Relaxed) > 10 * ROTATIONS);
-    // One for each rotation, and those that were on their way at that moment. A refused version is tried again after a second
-    // at the earliest.
+    // One for each rotation, and one for each login in progress at that moment. A refused version is tried again after
+    // a second at the earliest.
     let (refused, seconds) = (world.with(|world| world.refused), start.elapsed().as_secs() as usize);
     assert!(refused <= ROTATIONS * THREADS + seconds, "{refused} logins were refused in {seconds} s");
 }
@@ -174,12 +174,12 @@ fn a_version_that_others_found_refused_is_waited_out() {
     let cache = world.cache();
     let connect = || cache.connect("db").wait(|credential| world.log_in(credential), is_rejected);
     connect().unwrap();
-    // Wrong for a moment only, with no other version to turn to: a short deadline for the one who finds out.
+    // The password is wrong only for a moment, and there is no other version. The first attempt has a short deadline.
     world.with(|world| world.password = "for a moment".into());
     let first = cache.connect("db").timeout(Duration::from_millis(50));
     first.wait(|credential| world.log_in(credential), is_rejected).unwrap_err();
     world.with(|world| world.password = "v-0".into());
-    // The next knows that the version is resting, and has tried nothing itself: it must wait, not give up.
+    // The next attempt knows that the version is resting, and has tried nothing itself: it must wait, not give up.
     connect().unwrap();
 }
 
@@ -277,7 +277,7 @@ fn a_connection_is_outdated_once_another_version_is_known_to_work() {
         world.labels.insert(AWSPENDING, "v-1".into());
         world.password = "v-1".into();
     });
-    // Nobody knows yet.
+    // No login has shown it yet.
     assert!(!cache.is_outdated("db", "v-0"));
     connect();
     assert!(cache.is_outdated("db", "v-0") && !cache.is_outdated("db", "v-1"));

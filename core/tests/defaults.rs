@@ -1,4 +1,4 @@
-//! The defaults are the same in every language: each tests its own against one table.
+//! The defaults are the same in every language; each one tests its own against the same table.
 
 use std::time::Duration;
 

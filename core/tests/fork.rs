@@ -1,4 +1,4 @@
-//! A forked child starts afresh: it waits for nobody who did not come along, and shares nothing with its parent.
+//! A forked child starts over: it waits for no thread of its parent, and shares nothing with it.
 #![cfg(all(unix, feature = "aws"))]
 
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use secretcache::host::Driver as _;
 use secretcache::{BoxFuture, Description, Error, ErrorKind, Fetched, SecretCache, SecretSource, Selector};
 use tokio::sync::Notify;
 
-/// Answers with the id of the process that asks. In the process that made it, answers may be held back. It has no
-/// lock that a fork could freeze.
+/// A source that answers with the id of the calling process. In the process that created it, answers can be held back.
+/// It has no lock that a fork could freeze.
 #[derive(Clone, Debug)]
 struct WhoAsks(Arc<Inner>);
 
@@ -67,10 +67,10 @@ impl SecretSource for WhoAsks {
     }
 }
 
-/// Runs `check` in a forked child and tells whether it said yes. A child that hangs is ended by an alarm.
+/// Runs `check` in a forked child and returns its result. An alarm ends a child that hangs.
 fn in_child(check: impl FnOnce() -> bool) -> bool {
-    // SAFETY: the child runs `check` and ends with `_exit`, without unwinding into the test harness; that `check` may
-    // use the library after a fork of a process with many threads is what is tested here.
+    // SAFETY: the child runs `check` and ends with `_exit`, without unwinding into the test harness. Whether `check`
+    // can use the library after a fork of a process with many threads is what these tests are about.
     unsafe {
         match libc::fork() {
             0 => {
@@ -92,7 +92,7 @@ fn read(cache: &SecretCache) -> Option<u32> {
     cache.get("db").wait().ok()?.string().ok()?.parse().ok()
 }
 
-/// Enough to meet a lock that is held for a moment.
+/// Enough forks to hit a lock that is only held briefly.
 const FORKS: usize = 200;
 const HOUR: Duration = Duration::from_secs(3_600);
 

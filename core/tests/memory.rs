@@ -1,4 +1,4 @@
-//! What secrets take in memory, counted by the allocator: each of many, and in the long run.
+//! The memory that secrets take, counted by the allocator: for each of many, and over time.
 #![cfg(feature = "aws")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -13,24 +13,24 @@ use secretcache::{
 
 struct Counting;
 
-/// Bytes in use, as glibc rounds them: eight for itself, in steps of sixteen, at least 32.
+/// Bytes in use, rounded as glibc does: eight for its header, in steps of sixteen, at least 32.
 static IN_USE: AtomicIsize = AtomicIsize::new(0);
 
 fn taken(layout: Layout) -> isize {
     isize::try_from((layout.size() + 8).next_multiple_of(16).max(32)).unwrap_or(isize::MAX)
 }
 
-// SAFETY: everything is passed on to the system's allocator as it is.
+// SAFETY: every call is passed on unchanged to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         IN_USE.fetch_add(taken(layout), Relaxed);
-        // SAFETY: by contract of the caller.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         IN_USE.fetch_sub(taken(layout), Relaxed);
-        // SAFETY: by contract of the caller.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.dealloc(block, layout) }
     }
 }
@@ -38,7 +38,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The counter is of the whole process, so one test at a time.
+/// The counter covers the whole process, so only one test runs at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
 const VALUE: &str = r#"{"username":"app","password":"hunter2"}"#;
@@ -54,7 +54,7 @@ fn fetched(id: &str, version_id: &str) -> Fetched {
     fetched
 }
 
-/// Some milliseconds.
+/// Takes some milliseconds.
 #[test]
 fn each_of_many_secrets_takes_a_kilobyte_at_most_besides_its_value() {
     const SECRETS: usize = 10_000;
@@ -66,7 +66,7 @@ fn each_of_many_secrets_takes_a_kilobyte_at_most_besides_its_value() {
     for (number, id) in ids.iter().enumerate() {
         let version_id = format!("{number:08}-1d5a-4b0c-8f5e-0123456789ab");
         let Lookup::Leader(permit, _) = cache.lookup(id, Selector::CURRENT, now) else { panic!("cached") };
-        // Described as well, as every secret is that has been refreshed.
+        // With a description, as for every secret that has been refreshed.
         let description = Description::from_service(DescribeAnswer {
             arn: Some(arn(id)),
             versions: vec![(version_id.clone(), vec!["AWSCURRENT".to_owned()])],
@@ -79,7 +79,7 @@ fn each_of_many_secrets_takes_a_kilobyte_at_most_besides_its_value() {
     assert!(each - value <= 1024, "{} bytes besides {value} for the value", each - value);
 }
 
-/// Answers at once; what is not there takes the way of failures.
+/// A source that answers at once, and fails for ids that start with "missing".
 #[derive(Debug)]
 struct Store;
 
@@ -98,7 +98,8 @@ impl SecretSource for Store {
     }
 }
 
-/// Ids that are built for each call, of which most are evicted at once, by name and by ARN; failures; then many fields.
+/// Reads by name and by ARN, with ids that are built for each call and mostly evicted at once; then failures and forced
+/// refreshes; then many fields.
 fn work(cache: &SecretCache, fields: usize) {
     for step in 0..600 {
         let id = format!("db-{}", step % 12);
@@ -117,7 +118,7 @@ fn work(cache: &SecretCache, fields: usize) {
     }
 }
 
-/// Costs about a second.
+/// Takes about a second.
 #[test]
 fn memory_stays_flat_over_evictions_failures_and_a_million_fields() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

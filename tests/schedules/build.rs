@@ -1,4 +1,4 @@
-//! Has the core's sources use shuttle.
+//! Makes the core's sources use shuttle.
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(shuttle)");

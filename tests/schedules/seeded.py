@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Sow defects into copies of the core, and see that its tests under shuttle find each of them.
+"""Plant defects in copies of the core, and check that its tests under shuttle find each of them.
 
-Every defect is of the kind that only some orders of events bring out: single-threaded tests pass with it.
+Every defect only shows in some orders of events; single-threaded tests pass with it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Defect:
 
 DEFECTS = [
     Defect(
-        "a waiter looks for the outcome, and leaves its waker only later: it sleeps for ever",
+        "a waiter checks for the outcome, and registers its waker only later: it sleeps forever",
         "cache/flight.rs",
         "            State::Running(wakers) => {\n                let index",
         "            State::Running(_) => {\n"
@@ -49,14 +49,14 @@ DEFECTS = [
         "a_forced_refresh_never_gives_what_was_asked_for_before_it",
     ),
     Defect(
-        "the counter of changes is raised before the value is taken back",
+        "the counter of changes is incremented before the value is invalidated",
         "cache/shared.rs",
         "        secret.version().validity.invalidate();\n        self.changes.bump(secret);\n",
         "        self.changes.bump(secret);\n        secret.version().validity.invalidate();\n",
         "whoever_looks_at_the_counter_of_changes_hands_nothing_out_that_was_taken_back",
     ),
     Defect(
-        "a thread replaces the state that another one has made meanwhile",
+        "a thread replaces the state that another one has created in the meantime",
         "native/process.rs",
         "        watch_forks();\n        let made",
         "        watch_forks();\n        let old = self.0.load(Ordering::Acquire);\n        let made",
@@ -67,7 +67,7 @@ DEFECTS = [
 
 
 def sow(defect: Defect) -> Path:
-    """Copy the sources and change the copy. Gives the manifest of its tests."""
+    """Copy the sources, change the copy, and return the manifest of its tests."""
     copy = TARGET / "seeded"
     shutil.rmtree(copy, ignore_errors=True)
     for folder in ("core/src", "tests/schedules"):
@@ -75,22 +75,22 @@ def sow(defect: Defect) -> Path:
     path = copy / "core" / "src" / defect.file
     source = path.read_text(encoding="utf-8")
     if source.count(defect.old) != 1:
-        raise SystemExit(f"{defect.file} has changed: say anew where the defect goes: {defect.name}")
+        raise SystemExit(f"{defect.file} has changed; update the place of this defect: {defect.name}")
     path.write_text(source.replace(defect.old, defect.new), encoding="utf-8")
-    # Under another name, for by the same it would be taken for what it is a copy of.
+    # Rename the package: cargo would confuse it with the original under the same name.
     package = copy / "tests" / "schedules"
     for each in (package / "Cargo.toml", package / "Cargo.lock"):
         each.write_text(
             each.read_text(encoding="utf-8").replace("secretcache-schedules", "secretcache-seeded")
         )
-    # Cargo looks at times of files: the last defect's must not pass for this one's.
+    # Cargo compares file times: without new ones it would reuse the build with the previous defect.
     for each in copy.glob("core/src/**/*.rs"):
         os.utime(each)
     return package / "Cargo.toml"
 
 
 def finds(defect: Defect) -> bool:
-    """Run the test that is to find it."""
+    """Run the test that should find the defect."""
     command = [
         "cargo",
         "test",
@@ -105,9 +105,9 @@ def finds(defect: Defect) -> bool:
         [*command, "--test", defect.target, "--no-run"], capture_output=True, text=True, check=False
     )
     if build.returncode:
-        raise SystemExit(f"with this defect nothing compiles: {defect.name}\n{build.stderr}")
+        raise SystemExit(f"the sources do not compile with this defect: {defect.name}\n{build.stderr}")
     test = [*command, "--test", defect.target, "--", "--exact", defect.found_by]
-    # A failing schedule must end soon; a test that hangs has found nothing that it can show.
+    # A failing schedule must end soon; a test that hangs does not count as a find.
     result = subprocess.run(test, capture_output=True, text=True, check=False, timeout=300)
     return result.returncode != 0 and "test result: FAILED. 0 passed; 1 failed" in result.stdout
 

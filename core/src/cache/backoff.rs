@@ -1,4 +1,4 @@
-//! When to ask again after a failure: pure arithmetic.
+//! When to retry after a failure: pure arithmetic.
 
 use std::time::Duration;
 

@@ -1,12 +1,13 @@
-//! One brake for every refresh of an endpoint: while it fails or throttles, all secrets together are refreshed less
-//! often than before, and afterwards not all at once. Pure, like `policy`: a driver only says which caches ask the
-//! same endpoint.
+//! A brake for all refreshes of one endpoint. While the endpoint fails or throttles, all secrets together are refreshed
+//! less often, and when it recovers they are not refreshed all at once. Pure, like `policy`: a driver only says which
+//! caches use the same endpoint.
 //!
-//! Each cache knows how often it refreshes when all is well. While the brake is on it asks for a share of that:
-//! half of it after a failure, half of that after the next, and a step more with each answer, as TCP does. What is
-//! overdue when the endpoint answers again is worked off at a share of one and a half.
+//! Each cache knows its usual rate of refreshes. While the brake is on, it refreshes at a share of that rate: half
+//! after a failure, half of that after the next one, and a step more with each response, as TCP does. The backlog after
+//! an outage is worked off at a share of up to one and a half.
 //!
-//! Reads of what is not cached, forced refreshes and those of a login are never held back: somebody waits for them.
+//! Reads of uncached secrets, forced refreshes and rechecks after a refused login are never held back, because a caller
+//! waits for them.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -15,17 +16,17 @@ use crate::error::Error;
 use crate::sync::{Mutex, MutexGuard};
 use crate::time::Now;
 
-/// The least share of the usual refreshes, and the most, which works off what an outage left overdue.
+/// The smallest share of the usual rate, and the largest, which works off the backlog of an outage.
 const LEAST: f64 = 0.125;
 const MOST: f64 = 1.5;
-/// What each answer adds.
+/// The share that each response adds.
 const STEP: f64 = 0.25;
-/// So long after a failure another one is a new misfortune.
+/// A failure this long after the previous one starts a new outage.
 const FORGOTTEN: Duration = Duration::from_secs(60);
-/// A driver that looks late may make up for so much.
+/// A driver that polls late by no more than this can catch up.
 const CREDIT: Duration = Duration::from_secs(1);
 
-/// What the caches of a process that ask the same endpoint know of its state. Clones are one brake.
+/// The state of an endpoint, shared by all caches of a process that use it. Clones are one brake.
 ///
 /// ```
 /// use secretcache::Config;
@@ -42,40 +43,40 @@ pub struct Brake(Arc<Mutex<Level>>);
 
 #[derive(Default)]
 struct Level {
-    /// Counts the turns for the worse and for the better.
+    /// Counts changes of state, to failing and to recovered.
     turns: u64,
-    /// When the last one was.
+    /// When the last change was.
     turned: Now,
     /// When a failure last lowered the share.
     struck: Option<Now>,
-    /// Failures in a row, those of requests under way at the same time counted once.
+    /// Consecutive failures. Those of concurrent requests count once.
     strikes: u32,
-    /// Of the usual refreshes.
+    /// The share of the usual rate.
     share: f64,
-    /// How long the last failure asks to leave the endpoint alone, at most.
+    /// The longest pause between refreshes, by the backoff of the last failure.
     pause: Duration,
     error: Option<Error>,
 }
 
-/// One cache's part: when it may send its next refresh.
+/// One cache's side of the brake: when it can send its next refresh.
 #[derive(Default)]
 pub(crate) struct Pacer {
     brake: Brake,
     turns: u64,
-    /// Refreshes are held back: the endpoint fails, or what is overdue since then is not worked off yet.
+    /// Refreshes are held back: the endpoint fails, or the backlog since then is not worked off yet.
     is_on: bool,
-    /// Refreshes a second when all is well.
+    /// The usual number of refreshes per second.
     rate: f64,
     next: Now,
 }
 
 impl Pacer {
-    /// From now on shares a brake. What that has seen so far is none of this cache's business.
+    /// Joins a shared brake. Changes that the brake has seen before do not affect this cache.
     pub(crate) fn share(&mut self, brake: &Brake) {
         *self = Self { brake: brake.clone(), turns: brake.lock().turns, rate: self.rate, ..Self::default() };
     }
 
-    /// So many refreshes a second are usual.
+    /// Sets the usual number of refreshes per second. While the brake is on, it only rises.
     pub(crate) fn expect(&mut self, rate: f64) {
         self.rate = if self.is_on { self.rate.max(rate) } else { rate };
     }
@@ -85,21 +86,21 @@ impl Pacer {
         self.brake.is(&other.brake)
     }
 
-    /// How long the next refresh has to wait. `None`: it may go.
+    /// Returns how long the next refresh has to wait; `None` if it can go now.
     pub(crate) fn held_back(&mut self, now: &Now) -> Option<Duration> {
         self.look();
         let wait = now.until(&self.next);
         (self.is_on && !wait.is_zero()).then_some(wait)
     }
 
-    /// Whether readers leave the next refresh to the refresher, which takes first what has waited longest. They do unless
-    /// it is late.
+    /// Whether readers leave the next refresh to the refresher, which starts with the secrets that have waited longest.
+    /// They do unless the refresher is late.
     pub(crate) fn holds_readers_back(&mut self, now: &Now) -> bool {
         self.look();
         self.is_on && !now.until(&self.next.plus(CREDIT)).is_zero()
     }
 
-    /// A request goes out.
+    /// Records that a request is sent.
     pub(crate) fn note_request(&mut self, now: &Now, random: &mut fastrand::Rng) {
         self.look();
         if self.is_on {
@@ -111,8 +112,8 @@ impl Pacer {
         }
     }
 
-    /// A request that began at `begun`, counted from boot, found the endpoint failing or throttling. `pause` tells how long it should be
-    /// left alone after so many failures before.
+    /// Records that a request found the endpoint failing or throttling. `begun` is when the request began, counted from
+    /// boot. `pause` returns how long to leave the endpoint alone after that many earlier failures.
     pub(crate) fn strike(
         &mut self,
         begun: Duration,
@@ -134,7 +135,7 @@ impl Pacer {
         level.turn(now);
     }
 
-    /// A request that began at `begun`, counted from boot, was answered, whatever the answer.
+    /// Records that a request that began at `begun`, counted from boot, got a response, whatever it says.
     pub(crate) fn ease(&mut self, begun: Duration, now: &Now) {
         let mut level = self.brake.lock();
         if level.struck.is_none() || !level.is_news(begun) {
@@ -148,18 +149,18 @@ impl Pacer {
         }
     }
 
-    /// Nothing is due: if the endpoint answers, refreshes continue as usual.
+    /// Records that nothing is due. If the endpoint responds, refreshes continue as usual.
     pub(crate) fn note_nothing_due(&mut self) {
         self.look();
         self.is_on = self.is_on && self.brake.lock().strikes > 0;
     }
 
-    /// Why refreshes are held back.
+    /// The error for which refreshes are held back.
     pub(crate) fn error(&self) -> Option<Error> {
         if self.is_on { self.brake.lock().error.clone() } else { None }
     }
 
-    /// Takes in what has happened at the endpoint, to this cache or to another.
+    /// Catches up with what has happened at the endpoint, to this cache or to another.
     fn look(&mut self) {
         let brake = self.brake.clone();
         let level = brake.lock();
@@ -175,19 +176,19 @@ impl Pacer {
         }
     }
 
-    /// From one refresh to the next.
+    /// The time from one refresh to the next.
     fn gap(&self, level: &Level) -> Duration {
         if self.rate <= 0.0 {
             return if level.strikes > 0 { level.pause } else { Duration::ZERO };
         }
         let gap = Duration::try_from_secs_f64(1.0 / (self.rate * level.share)).unwrap_or(Duration::MAX);
-        // Few secrets leave it alone no longer than one of them would by itself.
+        // A cache with few secrets pauses no longer than the backoff of a single one.
         gap.min(level.pause)
     }
 }
 
 impl Level {
-    /// Whether a request that began then tells more than those before the last failure.
+    /// Whether a request that began then says something new: it began after the last failure.
     fn is_news(&self, begun: Duration) -> bool {
         self.struck.is_none_or(|struck| begun > struck.boot)
     }
@@ -203,7 +204,7 @@ impl Brake {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As an address, to find out whether two are one.
+    /// Whether both are the same brake.
     #[cfg(all(test, feature = "aws"))]
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

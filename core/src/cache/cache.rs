@@ -1,10 +1,10 @@
 //! The cache as a pure state machine: no I/O, no clock, no runtime, no waiting.
 //!
-//! A driver asks [`Cache::lookup`], does what the answer says, and hands the result of a fetch to
-//! [`FetchPermit::complete`]. The native driver lives in this crate; bindings bring drivers for their hosts' clients.
+//! A driver calls [`Cache::lookup`], does what the result says, and passes the result of a fetch to
+//! [`FetchPermit::complete`]. The native driver is part of this crate; bindings have drivers for their hosts' clients.
 //!
-//! One lock guards everything but the hits. It is never held while a source is asked, a listener is called or
-//! anyone waits, so it is only ever held for the microseconds of bookkeeping.
+//! One lock guards everything except hits. It is held for microseconds of bookkeeping, and never while a source is
+//! called, a listener runs or a reader waits.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
@@ -77,7 +77,7 @@ pub enum Forced {
 }
 
 impl Cache {
-    /// An empty cache. `seed` decides the jitter: processes of one fleet must not share it.
+    /// Creates an empty cache. `seed` determines the jitter: processes of one fleet must not share it.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl Cache {
     }
 
     /// Returns the cached value if it is still fresh. Takes no lock, allocates nothing, copies nothing.
-    // Always inlined, here and in what calls it: passing the result through memory takes as long as the look-up.
+    // Always inlined, here and in its callers: returning the result through memory takes as long as the lookup.
     #[inline(always)]
     pub fn hit(&self, id: &str, selector: Selector<'_>, now: Coarse) -> Option<Hit<'_>> {
         let guard: LocalGuard<'_> = self.0.map.guard();
@@ -124,7 +124,7 @@ impl Cache {
         Some(unsafe { Hit::guarded(version, guard) })
     }
 
-    /// Whether a value that this cache returned earlier may be served again without a lookup; if so, this counts as a
+    /// Whether a value that this cache returned earlier can be served again without a lookup; if so, this counts as a
     /// hit.
     #[inline]
     pub fn hit_again(&self, secret: &Secret, now: Coarse) -> bool {
@@ -137,7 +137,7 @@ impl Cache {
     }
 
     /// Counts hits that a binding served itself, with a value from [`Cache::hit`] or [`Cache::lookup`], and marks the
-    /// secret as used. [`Secret::servable_for`] says for how long a binding may do so.
+    /// secret as used. [`Secret::servable_for`] says how long a binding can do so.
     ///
     /// ```
     /// # use secretcache::host::Cache;
@@ -150,15 +150,15 @@ impl Cache {
     pub fn note_hits(&self, id: &str, selector: Selector<'_>, count: u64) {
         let guard = self.0.map.guard();
         let secret = self.0.map.get(&KeyRef { id, selector }, &guard);
-        // It may have been evicted since; the hits were hits all the same.
+        // It may have been evicted since; the hits still count.
         let freshness = secret.map_or(Freshness::Fresh, |secret| secret.version().validity.mark_used());
         self.0.hits.add(freshness, count);
     }
 
-    /// Raises one of the binding's counters whenever a value returned earlier must not be served again without a
-    /// lookup, because it was replaced, forgotten or evicted, or the cache was closed. [`Secret::change_slot`] says
-    /// which one; the more there are, the fewer other values share it. A value that becomes due raises none:
-    /// [`Secret::servable_for`] tells when that is.
+    /// Increments one of the binding's counters whenever a value returned earlier must not be served again without a
+    /// lookup, because it was replaced, invalidated or evicted, or the cache was closed. [`Secret::change_slot`] says
+    /// which one; the more counters there are, the fewer values share one. A value that becomes due increments none:
+    /// [`Secret::servable_for`] says when that is.
     ///
     /// A binding that keeps values reads a value's counter, then its [`Secret::servable_for`], and the counter again
     /// before it serves the value. The counters are forgotten when their last [`Arc`] is dropped.
@@ -193,16 +193,16 @@ impl Cache {
         let (held_back, why) = if entry.is_signed_here() { (false, None) } else { (held_back, why) };
         let ttl = shared.config.ttl_for(&entry.name);
         let snapshot = entry.versions[index].snapshot(ttl, &shared.config, now);
-        // With an interval of zero every read asks.
+        // With a TTL of zero, every read asks the source.
         let held_back = held_back && !ttl.is_zero();
-        // If the refresher is late, a reader starts the refresh; readers that have read until now do not wait for it.
+        // If the refresher is late, a reader starts the refresh; readers that kept reading do not wait for it.
         let failing = snapshot.failing || why.is_some();
         let snapshot = EntrySnapshot { held_back, failing, ..snapshot };
         let secret = entry.versions[index].secret.clone();
         let decision = decide(&snapshot, &shared.config);
         match decision {
             Decision::Await { .. } | Decision::Fail => {}
-            // Nobody looks again before the backoff ends.
+            // No reader needs another lookup before the backoff ends.
             Decision::Serve { span } | Decision::ServeLastKnown { span }
                 if snapshot.backing_off.is_some() =>
             {
@@ -245,12 +245,12 @@ impl Cache {
             }
             (_, _) => match &entry.versions[index].failure {
                 Some(failure) => Lookup::Failed(failure.error.clone()),
-                None => Lookup::Failed(Error::new(ErrorKind::Internal, "a decision without its grounds")),
+                None => Lookup::Failed(Error::new(ErrorKind::Internal, "no failure to return")),
             },
         }
     }
 
-    /// Returns the last known value if the policy lets it be served, fresh or not. Neither waits nor starts a fetch. It
+    /// Returns the last known value if the policy allows serving it, fresh or not. Neither waits nor starts a fetch. It
     /// counts as use, so the refresher keeps the value fresh.
     pub fn peek(&self, id: &str, selector: Selector<'_>, now: Now) -> Option<Hit<'_>> {
         if let Some(hit) = self.hit(id, selector, now.coarse) {
@@ -263,8 +263,8 @@ impl Cache {
         Some(Hit::owned(secret))
     }
 
-    /// The value for a reader that has waited long enough: the last known value, which all readers then get at once
-    /// until the request in progress ends. `None` if there is nothing to serve.
+    /// Returns the last known value to a reader that has waited long enough. All readers then get it at once, until the
+    /// request in progress ends. `None` if there is nothing to serve.
     pub fn give_up(&self, id: &str, selector: Selector<'_>, waiter: &Waiter, now: Now) -> Option<Secret> {
         let mut events = Vec::new();
         let secret = {
@@ -279,7 +279,7 @@ impl Cache {
                 version.overdue = true;
             }
             let secret = version.last_known(&self.0.config, &now)?;
-            // The answer may have come just as patience ended: then this is it.
+            // The answer may have arrived just as the reader gave up: then this is the fresh value.
             if version.answered >= waiter.started() {
                 self.0.hits.count(Freshness::Fresh);
             } else {
@@ -293,7 +293,7 @@ impl Cache {
         Some(secret)
     }
 
-    /// A mark in the order of requests. Take it before the first [`Cache::force`] of a forced refresh.
+    /// Returns a mark in the order of requests. Take it before the first [`Cache::force`] of a forced refresh.
     pub fn mark(&self) -> u64 {
         self.0.lock().flights_started()
     }
@@ -352,8 +352,8 @@ impl Cache {
         state.entry(id).and_then(SecretEntry::login_version).is_some_and(|preferred| preferred != version_id)
     }
 
-    /// Forgets a secret with all its versions. Requests in progress still serve the readers that wait, but their
-    /// results are not cached.
+    /// Forgets a secret with all its versions. Requests in progress still serve the readers that wait for them, but
+    /// their results are not cached.
     pub fn invalidate(&self, id: &str) {
         let mut state = self.0.lock();
         if let Some(entry) = state.find(id).and_then(|entry_id| state.remove(entry_id)) {

@@ -10,18 +10,18 @@ use crate::cache::policy::{self, Decision, decide};
 use crate::id::{self, Selector};
 use crate::time::Now;
 
-/// What the refresher must do.
+/// The work for the refresher.
 #[derive(Debug)]
 pub struct Due {
-    /// Secrets in use whose refresh is due.
+    /// Permits for the secrets in use whose refresh is due.
     pub permits: Vec<FetchPermit>,
     /// When to ask again; `None` if nothing is cached.
     pub next: Option<Duration>,
 }
 
 impl Cache {
-    /// What the refresher must do now: refresh the secrets that are due and in use (read since their last refresh, or
-    /// watched).
+    /// Returns what the refresher must do now: refresh the secrets that are due and in use (read since their last
+    /// refresh, or watched).
     pub fn due(&self, now: Now) -> Due {
         let watched = self.0.watches.current();
         let mut guard = self.0.lock();
@@ -34,7 +34,7 @@ impl Cache {
         for (entry_id, entry) in &state.entries {
             let ttl = self.0.config.ttl_for(&entry.name);
             if ttl.is_zero() {
-                continue; // every read asks: nothing is refreshed beside them
+                continue; // every read asks the source: no background refreshes
             }
             let (is_watched, is_signed_here) = (entry.is_among(&watched), entry.is_signed_here());
             for (index, version) in entry.versions.iter().enumerate() {
@@ -58,7 +58,7 @@ impl Cache {
         if due.is_empty() {
             state.pacer.note_nothing_due();
         }
-        // Where not all may go, those go first that have waited longest.
+        // If not all of them can go, those that have waited longest go first.
         due.sort_unstable_by(|a, b| b.cmp(a));
         let mut permits = Vec::new();
         for (_, entry_id, index, is_signed_here) in due {

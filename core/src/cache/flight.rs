@@ -1,9 +1,9 @@
-//! Single flight: one request for any number of readers who want the same thing at the same time.
+//! Single flight: one request for all readers that want the same version at the same time.
 //!
-//! The reader who comes first leads and holds the [`FetchPermit`](crate::host::FetchPermit); all others follow and hold a
-//! [`Waiter`]. A flight ends exactly once: with an outcome that every waiter gets, or abandoned (its permit was
-//! dropped, by a panic or a cancelled task), which wakes the waiters so that one of them leads anew. Nothing here
-//! blocks: waiting is the driver's business, with whatever its host waits with.
+//! The first reader is the leader and holds the [`FetchPermit`](crate::host::FetchPermit); the others are followers and
+//! hold a [`Waiter`]. A flight ends exactly once: with an outcome that every waiter gets, or abandoned, because its
+//! permit was dropped by a panic or a cancelled task. That wakes the waiters, and one of them becomes the next leader.
+//! Nothing here blocks; the driver waits with its host's primitives.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::secret::Secret;
 use crate::sync::{Mutex, MutexGuard};
 
-/// How a request ended, for everyone who waited for it.
+/// The outcome of a request, for every reader that waited for it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -23,17 +23,17 @@ pub enum Outcome {
     Value(Secret),
     /// The source failed.
     Failed {
-        /// Why.
+        /// The failure.
         error: Error,
-        /// The value held before, where the policy lets it be served for want of better.
+        /// The last known value, if the policy allows serving it.
         last_known: Option<Secret>,
     },
-    /// Nobody finished the request. Ask the cache again.
+    /// The request was dropped unfinished. Ask the cache again.
     Abandoned,
 }
 
 impl Outcome {
-    /// The result for a plain reader, to whom the last known value is good enough. `None`: ask the cache again.
+    /// The result for a plain reader, which accepts the last known value. `None`: ask the cache again.
     pub fn for_reader(self) -> Option<Result<Secret, Error>> {
         match self {
             Self::Value(secret) | Self::Failed { last_known: Some(secret), .. } => Some(Ok(secret)),
@@ -45,7 +45,7 @@ impl Outcome {
 
 #[derive(Default)]
 pub(crate) struct Flight {
-    /// Counts flights of one cache in the order they started.
+    /// The flight's number among those of its cache, in the order they started.
     pub(crate) started: u64,
     state: Mutex<State>,
 }
@@ -78,12 +78,12 @@ impl Flight {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Every critical section leaves the state whole, so a panic elsewhere does not spoil it.
+        // Every critical section leaves the state consistent, so a panic elsewhere does no harm.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A reader's place in the queue for a request that is under way. As a future it ends with the [`Outcome`].
+/// A reader's handle on a request in progress. As a future, it resolves to the [`Outcome`].
 ///
 /// ```
 /// use secretcache::host::{Answer, Cache, Lookup, Now};
@@ -112,7 +112,7 @@ impl Waiter {
         Self { flight, index: None, patience }
     }
 
-    /// How long to wait before the last-known value is good enough. `None`: there is none, so wait for the end.
+    /// How long to wait before falling back to the last known value. `None`: there is none, so wait for the outcome.
     pub fn patience(&self) -> Option<Duration> {
         self.patience
     }
@@ -125,7 +125,7 @@ impl Waiter {
         }
     }
 
-    /// When the request began, counted in requests of this cache.
+    /// The number of the request among those of its cache, in the order they started.
     pub(crate) fn started(&self) -> u64 {
         self.flight.started
     }

@@ -11,18 +11,18 @@ use crate::secret::{Secret, Version};
 
 /// A cached version, borrowed from the cache.
 ///
-/// While it lives, the version stays in memory even if it is replaced or evicted; so keep it for a moment, and
-/// [`Hit::to_secret`] for longer. It stays on the thread that got it.
+/// While it exists, the version stays in memory even if it is replaced or evicted. So hold it only briefly, and use
+/// [`Hit::to_secret`] to keep the version longer. It stays on the thread that got it.
 ///
 /// ```no_run
 /// let cache = secretcache::SecretCache::default();
 /// let hit = cache.get("prod/db").wait()?;
-/// let password = hit.field("password")?; // a `Hit` is a `Secret` to look at
+/// let password = hit.field("password")?; // a `Hit` dereferences to a `Secret`
 /// let keep = hit.to_secret();
 /// # Ok::<(), secretcache::Error>(())
 /// ```
 pub struct Hit<'a> {
-    // A `Secret` that owns no reference of its own: `keep` does. Never dropped.
+    // Holds no reference count: `_keep` does. Never dropped.
     secret: ManuallyDrop<Secret>,
     _keep: Keep<'a>,
 }
@@ -39,8 +39,8 @@ impl<'a> Hit<'a> {
     /// guard allows reclamation.
     #[inline]
     pub(crate) unsafe fn guarded(version: *const Version, guard: LocalGuard<'a>) -> Self {
-        // SAFETY: the pointer came from `Arc::as_ptr` of a live `Secret` (by contract), and the reference count is
-        // not given back because of `ManuallyDrop`.
+        // SAFETY: the pointer came from `Arc::as_ptr` of a live `Secret` (by contract), and `ManuallyDrop` never
+        // releases a reference for it.
         let secret = ManuallyDrop::new(Secret::from_version(unsafe { Arc::from_raw(version) }));
         Self { secret, _keep: Keep::Guard { _guard: guard } }
     }
@@ -51,7 +51,7 @@ impl<'a> Hit<'a> {
         Self { secret: alias, _keep: Keep::Secret { _secret: secret } }
     }
 
-    /// The version, for keeping: it shares the bytes and lives on its own.
+    /// Returns the version as an owned [`Secret`], which shares the bytes and can be kept.
     pub fn to_secret(&self) -> Secret {
         Secret::clone(&self.secret)
     }

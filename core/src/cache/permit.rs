@@ -22,8 +22,8 @@ mod names;
 /// The obligation to make one request to the source, for every reader of the same version.
 ///
 /// Ask the source for [`FetchPermit::id`] and [`FetchPermit::selector`], and [`complete`](FetchPermit::complete) the
-/// permit with the result. Complete it in every case, including errors and cancellation: a permit that is dropped wakes
-/// the readers that wait, and one of them must start again.
+/// permit with the result. Complete it in every case, including errors and cancellation: dropping a permit wakes the
+/// readers that wait, and one of them must start again.
 ///
 /// ```
 /// use secretcache::host::{Answer, Cache, Lookup, Now};
@@ -47,14 +47,14 @@ pub struct FetchPermit {
     id: Arc<str>,
     selector: OwnedSelector,
     flight: Arc<Flight>,
-    /// When, counted from boot.
+    /// When the request began, counted from boot.
     begun: Duration,
     known: Option<Secret>,
     /// When `known` was last confirmed.
     confirmed: Moment,
     description: Option<Arc<VersionLabels>>,
     may_describe: bool,
-    /// The other versions of this secret that are held.
+    /// The cached versions of this secret, unless the refresh is forced.
     siblings: Vec<Secret>,
     purpose: Purpose,
     is_elsewhere: bool,
@@ -67,9 +67,9 @@ pub(crate) enum Purpose {
     Read,
     /// It is due; no reader waits.
     Refresh,
-    /// Somebody asked for it to be done now.
+    /// It is a forced refresh.
     Force,
-    /// A login with what is held was refused.
+    /// A login with the cached version was refused.
     Recheck,
 }
 
@@ -119,40 +119,40 @@ impl FetchPermit {
         permit
     }
 
-    /// The id to ask for: the one this secret was first asked for with.
+    /// The id to request: the one this secret was first requested with.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The version to ask for.
+    /// The version to request.
     pub fn selector(&self) -> Selector<'_> {
         self.selector.as_selector()
     }
 
-    /// The version held, which the source may confirm with [`Answer::unchanged`] instead of sending it again.
-    /// `None` if nothing is held, and for forced refreshes, which want the value itself.
+    /// The cached version, which the source can confirm with [`Answer::unchanged`] instead of sending it again. `None`
+    /// if nothing is cached, and for forced refreshes, which need the value itself.
     pub fn known(&self) -> Option<&Secret> {
         self.known.as_ref().filter(|_| self.purpose != Purpose::Force)
     }
 
-    /// A version of this secret that is held for another selector, by its id: versions never change, so it need not
-    /// be fetched again. `None` for forced refreshes.
+    /// Finds a cached version of this secret by its id, even if it is cached for another selector. Versions never
+    /// change, so it need not be fetched again. `None` for forced refreshes.
     pub fn held(&self, version_id: &str) -> Option<&Secret> {
         self.siblings.iter().find(|secret| secret.version_id() == Some(version_id))
     }
 
-    /// The labels of a description that is still fresh: it need not be asked for again.
+    /// The labels from a description that is still fresh and need not be requested again.
     pub fn description(&self) -> Option<&VersionLabels> {
-        // A due refresh is there to renew exactly that knowledge.
+        // A due refresh must renew the description.
         self.description.as_deref().filter(|_| self.known.is_none())
     }
 
-    /// Whether `DescribeSecret` may be tried; no for an hour after it was denied.
+    /// Whether `DescribeSecret` can be called. After a denial it cannot, for an hour at first and then longer.
     pub fn may_describe(&self) -> bool {
         self.may_describe
     }
 
-    /// A waiter for the outcome.
+    /// Returns a waiter for the outcome.
     pub fn waiter(&self) -> Waiter {
         Waiter::new(Arc::clone(&self.flight), None)
     }
@@ -174,13 +174,14 @@ impl FetchPermit {
         self.shared.notify(&events);
     }
 
-    /// Whether somebody asked for it to be done now.
+    /// Whether this is a forced refresh.
     #[cfg(feature = "aws")]
     pub(crate) fn is_forced(&self) -> bool {
         self.purpose == Purpose::Force
     }
 
-    /// Says that how the request ends tells nothing of the endpoint that the cache asks otherwise: somebody else was asked.
+    /// Sets whether the request goes to an endpoint other than the cache's usual one, so that its result says nothing
+    /// about the usual one.
     #[cfg(feature = "aws")]
     pub(crate) fn elsewhere(mut self, is_elsewhere: bool) -> Self {
         self.is_elsewhere = is_elsewhere;
@@ -211,7 +212,7 @@ impl FetchPermit {
         version.selector == self.selector
     }
 
-    /// Whether the version still waits for this very request; not after it was invalidated or evicted and cached again.
+    /// Whether the version still waits for this very request: not if it was invalidated or evicted and cached again.
     fn flies_for(&self, version: &VersionEntry) -> bool {
         self.is_for(version)
             && version.flight.as_ref().is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))

@@ -1,34 +1,34 @@
-//! What to do about one read: the only place where freshness is decided.
+//! Decides what to do about one read. This is the only place where freshness is decided.
 
 use std::time::Duration;
 
 use crate::config::Config;
 
-/// What is known about one cached version when a reader comes by.
+/// The state of one cached version at the time of a read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EntrySnapshot {
-    /// Since the value was last confirmed, by the clock that says most. `None`: nothing is cached.
+    /// The time since the value was last confirmed, by the clock that shows the most. `None`: nothing is cached.
     pub(crate) age: Option<Duration>,
     /// The refresh time drawn for this value, counted from its confirmation.
     pub(crate) refresh_after: Duration,
-    /// The time to live that holds for this secret.
+    /// The time to live of this secret.
     pub(crate) ttl: Duration,
-    /// From which age on the value may not be served; see [`max_age`].
+    /// The age from which the value must not be served; see [`max_age`].
     pub(crate) max_age: Option<Duration>,
-    /// How long the last failure still asks for patience. `None`: no failure, or its backoff is over.
+    /// The rest of the backoff after the last failure. `None`: no failure, or its backoff is over.
     pub(crate) backing_off: Option<Duration>,
-    /// The last failure, if unanswered by a success, was a denial rather than a failure to ask.
+    /// The last attempt was denied, as opposed to a failure to ask.
     pub(crate) denied: bool,
-    /// The last try failed, whether its backoff is over or not; or the endpoint fails or throttles.
+    /// The last attempt failed, even if its backoff is over; or the endpoint fails or throttles.
     pub(crate) failing: bool,
-    /// A request is under way.
+    /// A request is in progress.
     pub(crate) in_flight: bool,
-    /// A reader has already waited out its patience on the request under way.
+    /// A reader has already given up waiting for the request in progress.
     pub(crate) overdue: bool,
     /// The endpoint fails or throttles, and it is not this refresh's turn.
     pub(crate) held_back: bool,
-    /// Since readers were last served, or could be without a look, while the request was under way or the last one's
-    /// failure asked for patience; see [`LOOK`].
+    /// The time since readers were last served, or could have been without a lookup, while the request was in progress
+    /// or the last failure's backoff lasted; see [`LOOK`].
     pub(crate) unread_for: Duration,
 }
 
@@ -39,16 +39,16 @@ pub(crate) const LOOK: Duration = Duration::from_millis(500);
 /// A longer time without a lookup breaks the chain.
 const GAP: Duration = Duration::from_secs(2);
 
-/// What the reader gets.
+/// What the reader gets, and whether it must start a fetch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Decision {
-    /// The value, for a further span without another look.
+    /// The value, which needs no further lookup for `span`.
     Serve { span: Duration },
-    /// The value, and somebody must refresh it beside the readers.
+    /// The value. This reader must start a refresh in the background.
     ServeAndRefresh { span: Duration },
-    /// The last-known value although it is past its freshness, for a further span.
+    /// The last known value although it is stale, for a further span.
     ServeLastKnown { span: Duration },
-    /// The last-known value, and somebody must try again beside the readers.
+    /// The last known value. This reader must start another attempt in the background.
     ServeLastKnownAndRefresh { span: Duration },
     /// A fetch must run (or is running); with a fallback the reader waits no longer than `max_wait`.
     Await { fallback: bool },
@@ -90,7 +90,7 @@ pub(crate) fn decide(snapshot: &EntrySnapshot, config: &Config) -> Decision {
             Decision::ServeLastKnown { span: look }
         }
         (true, false) if snapshot.held_back => Decision::ServeLastKnown { span: look },
-        // Who reads all through an outage does not wait for the next try either.
+        // A reader that keeps reading through an outage does not wait for the next attempt either.
         (true, false) if snapshot.failing && snapshot.unread_for <= GAP && !snapshot.ttl.is_zero() => {
             Decision::ServeLastKnownAndRefresh { span: look }
         }
@@ -98,19 +98,19 @@ pub(crate) fn decide(snapshot: &EntrySnapshot, config: &Config) -> Decision {
     }
 }
 
-/// From which age on a value may not be served: `max_stale`, or sooner where it ends by itself.
+/// The age from which a value must not be served: `max_stale`, or sooner if the value expires on its own.
 pub(crate) fn max_age(expires_after: Option<Duration>, config: &Config) -> Option<Duration> {
     expires_after.into_iter().chain(config.max_stale).min()
 }
 
-/// Whether a value of this age may still be served for want of a fresh one.
+/// Whether a value of this age can still be served if there is no fresh one.
 pub(crate) fn may_fall_back(age: Duration, max_age: Option<Duration>, denied: bool, config: &Config) -> bool {
     let too_old = max_age.is_some_and(|max_age| age >= max_age);
     let revoked = denied && !config.stale_on_denied;
     !too_old && !revoked
 }
 
-/// What [`refresh_after`] is on average, in times to live.
+/// The average of [`refresh_after`], in times to live.
 pub(crate) const USUALLY: f64 = 0.75;
 
 /// The refresh time of a value: between half its time to live and all of it, by `draw` in [0, 1), so that a fleet
@@ -119,7 +119,7 @@ pub(crate) fn refresh_after(ttl: Duration, draw: f64) -> Duration {
     ttl.mul_f64(0.5 + 0.5 * draw)
 }
 
-/// The same for a value that ends by itself: early enough to try several times before it does.
+/// The refresh time of a value that expires on its own: early enough for several attempts before it does.
 pub(crate) fn refresh_before(expires_after: Option<Duration>, draw: f64) -> Duration {
     expires_after.map_or(Duration::MAX, |end| end.mul_f64(0.5 + 0.2 * draw))
 }

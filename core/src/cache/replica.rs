@@ -1,9 +1,9 @@
-//! What an answer of a replica is worth.
+//! Decides whether to accept a replica's answer.
 //!
-//! A replica may lag, and nothing in its answer tells. So **an answer of a replica takes the place of a cached version only if
-//! its version was created after every version that the cache has held for the same label**. Otherwise the cached value stays
-//! as the last known, and the refresh has failed. The secret's own Region is believed whatever it says: only there can a
-//! label be moved back on purpose.
+//! A replica can lag, and nothing in its answer shows that. So **a replica's answer replaces a cached version only if
+//! its version was created after every version that the cache has held for the same label**. Otherwise the cached value
+//! remains the last known one, and the refresh fails. Answers from the secret's own Region are always accepted: only
+//! there can a label be moved back on purpose.
 
 use std::time::SystemTime;
 
@@ -14,8 +14,8 @@ use crate::secret::Secret;
 use crate::wire::Replica;
 
 impl Replica {
-    /// Whether its answer may be taken. `version` is what is cached, unless it was forgotten meanwhile; `known` is what was
-    /// cached when the request began.
+    /// Checks whether its answer is accepted. `version` is what is cached, unless it was invalidated in the meantime;
+    /// `known` is what was cached when the request began.
     pub(crate) fn check(
         &self,
         fetched: &Fetched,
@@ -38,7 +38,8 @@ impl Replica {
     }
 }
 
-/// The rule, for the version held (with its id, if that is known) and the creation of the newest that ever was.
+/// Applies the rule to the cached version (with its id, if known) and the creation date of the newest version ever
+/// held.
 fn may_replace(
     held: Option<Option<&str>>,
     newest: Option<SystemTime>,
@@ -48,7 +49,7 @@ fn may_replace(
     match (held, newest) {
         (Some(held), _) if held.is_some() && held == version_id => true,
         (Some(_), newest) => created.is_some_and(|created| newest.is_some_and(|newest| created > newest)),
-        // It is most likely the newest itself, which could no longer be served.
+        // It is most likely that newest version, which could no longer be served.
         (None, Some(newest)) => created.is_some_and(|created| created >= newest),
         (None, None) => true,
     }
@@ -78,8 +79,8 @@ mod tests {
     }
 
     proptest! {
-        /// A label moves through versions, forwards and back; a replica shows each state late, and the primary is gone and
-        /// back. What is cached changes by the replica only to something newer than all before.
+        /// A label moves through versions, forwards and back. A replica shows each state late, and the primary is
+        /// reachable at times. The replica changes the cached version only to one newer than all before.
         #[test]
         fn a_replica_never_moves_the_cache_backwards(
             moves in proptest::collection::vec(0_u64..6, 1..20),
@@ -88,7 +89,7 @@ mod tests {
             let mut last = 0;
             let (mut held, mut newest) = (None::<u64>, None::<u64>);
             for (from_replica, now, lag) in reads {
-                // The primary's history only goes on.
+                // The primary's history only moves forwards.
                 last = std::cmp::max(last, now.min(moves.len() - 1));
                 let shown = moves[if from_replica { last.saturating_sub(lag) } else { last }];
                 let id = held.map(|version| version.to_string());

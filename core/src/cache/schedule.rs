@@ -1,9 +1,9 @@
-//! When to refresh a secret whose rotation is expected: more often while it should come, less often until then. Pure, like
-//! `policy`, and a hint only: nothing breaks if all of it is wrong.
+//! When to refresh a secret whose rotation is expected: more often around the expected time, and less often until then.
+//! Pure, like `policy`, and only a hint: nothing breaks if all of it is wrong.
 //!
-//! The rule: whoever refreshes sooner than plain refreshing, which waits three quarters of the TTL on average, pays with
-//! refreshes saved before. So the secrets of a cache that have a schedule never cost more than plain refreshing would, and
-//! the few refreshes that the budget starts with (docs/design.md, "Freshness").
+//! The rule: a refresh that comes sooner than with plain refreshing, which waits three quarters of the TTL on average,
+//! is paid for with refreshes saved before. So the secrets of a cache that have a schedule never cost more than plain
+//! refreshing, plus the few refreshes that the budget starts with (docs/design.md, "Freshness").
 
 use std::time::Duration;
 
@@ -15,53 +15,55 @@ use crate::wire::Description;
 mod window;
 use window::{Window, since_epoch};
 
-// Distances between refreshes are in TTLs.
+// Intervals between refreshes are in TTLs.
 
-/// Plain refreshing, on average.
+/// The average interval of plain refreshing.
 const PLAIN: f64 = 0.75;
-/// While a rotation should come: a tenth of what a rotation nobody expects can take to be seen.
+/// The shortest interval while a rotation is expected: a tenth of the time that an unexpected rotation can take to be
+/// noticed.
 const CLOSE: f64 = 0.1;
-/// While saving, at most and at least: a rotation that nobody expects is then seen as soon, in 99 of 100 cases, as by plain
-/// refreshing, whose jitter is wider.
+/// The longest and the shortest interval while saving. In 99 of 100 cases, an unexpected rotation is then noticed as
+/// soon as with plain refreshing, whose jitter is wider.
 const SAVING: (f64, f64) = (0.95, 0.87);
-/// Refreshes to begin with: what looking closely for a fifth of a TTL takes.
+/// The refreshes that the budget starts with: enough to poll closely for a fifth of a TTL.
 const START: f64 = 2.0;
-/// A shorter TTL needs no help.
+/// The shortest TTL with a schedule. A shorter one needs no help.
 const SHORTEST_TTL: Duration = Duration::from_secs(10);
-/// No two refreshes are closer.
+/// The shortest time between two refreshes.
 const SOONEST: Duration = Duration::from_secs(1);
-/// While the current version does not log in: programs that connect ask as well, and sooner.
+/// The shortest time between two refreshes while the current version does not log in. Programs that connect refresh
+/// too, and sooner.
 const SOON: Duration = Duration::from_secs(2);
-/// Clocks differ and a rotation takes its time: it may end so long after its window.
+/// How long after its window a rotation can end, because clocks differ and rotations take time.
 const SLACK: Duration = Duration::from_secs(30);
-/// Rotations so far apart, in different windows, came at the same time.
+/// Rotations in different windows that differ by no more than this came at the same time.
 const AGREEING: Duration = Duration::from_secs(90);
-/// Past rotations that are remembered: enough that some at odd times do not hide the usual one.
+/// The number of past rotations remembered: enough that some at odd times do not hide the usual one.
 const REMEMBERED: usize = 16;
 
-/// Refreshes saved so far by all secrets of a cache that have a schedule: at least `-START`, unless a program refreshes by
-/// itself.
+/// The refreshes saved so far by all secrets of a cache that have a schedule. At least `-START`, unless a program
+/// refreshes on its own.
 #[derive(Debug, Default)]
 pub(crate) struct PollBudget(f64);
 
-/// What is known of one secret's rotations.
+/// The rotations of one secret, as far as they are known.
 #[derive(Default)]
 pub(crate) struct RefreshSchedule {
     window: Option<Window>,
     last_rotated: Option<Duration>,
-    /// Where in their windows past rotations came, latest last.
+    /// The offsets of past rotations in their windows, latest last.
     offsets: Vec<Duration>,
     under_way: Option<UnderWay>,
-    /// The last refresh, if the budget knows of it, and how far from it the next one was planned, in TTLs.
+    /// The last refresh that the budget accounts for, and the interval planned to the next one, in TTLs.
     planned: Option<(Moment, f64)>,
 }
 
-/// A rotation between its first step and its last.
+/// A rotation in progress.
 struct UnderWay {
-    /// The version that is current until then.
+    /// The version that is current until it ends.
     current: Box<str>,
     since: Moment,
-    /// The current version does not log in. Otherwise another one is labelled `AWSPENDING`.
+    /// The current version does not log in. If false, another version is labelled `AWSPENDING`.
     refused: bool,
 }
 
@@ -73,7 +75,7 @@ impl RefreshSchedule {
             || description.version_with_stage(AWSPENDING).is_some()
     }
 
-    /// Takes in what the service says.
+    /// Updates the schedule from a description.
     pub(crate) fn observe(&mut self, description: &Description, now: &Now) {
         self.window = Window::of(description);
         let rotated = description.last_rotated_date.and_then(since_epoch);
@@ -94,7 +96,8 @@ impl RefreshSchedule {
         }
     }
 
-    /// The resource refused the current version: it is being rotated, or wrong. Refresh after the time returned.
+    /// Records that the resource refused the current version, which is being rotated or wrong. Returns the time until
+    /// the next refresh.
     pub(crate) fn refused(&mut self, current: &str, now: &Now) -> Duration {
         if !matches!(self.under_way, Some(UnderWay { refused: true, .. })) {
             self.begin(current, true, now);
@@ -102,7 +105,7 @@ impl RefreshSchedule {
         SOON
     }
 
-    /// The resource accepted this version.
+    /// Records that the resource accepted this version.
     pub(crate) fn accepted(&mut self, version_id: &str) {
         self.under_way.take_if(|known| known.refused && *known.current == *version_id);
     }
@@ -111,8 +114,8 @@ impl RefreshSchedule {
         self.under_way = Some(UnderWay { current: current.into(), since: now.moment(), refused });
     }
 
-    /// The refresh time of the current version, confirmed just now: at most its TTL; with nothing to expect, that of plain
-    /// refreshing. `draw` is in [0, 1).
+    /// Returns the refresh time of the current version, which was confirmed just now. It is at most the TTL, and that
+    /// of plain refreshing if no rotation is expected. `draw` is in [0, 1).
     pub(crate) fn refresh_after(
         &mut self,
         current: Option<&str>,
@@ -123,7 +126,7 @@ impl RefreshSchedule {
     ) -> Duration {
         self.under_way.take_if(|known| Some(&*known.current) != current);
         if let Some((at, planned)) = self.planned.take() {
-            // A program refreshed by itself. Time without readers, when nobody refreshes, saves nothing.
+            // A program refreshed on its own. Time without readers, when nothing is refreshed, saves nothing.
             budget.0 -= (planned - now.since(at).div_duration_f64(ttl)).max(0.0) / PLAIN;
         }
         let plain = policy::refresh_after(ttl, draw);
@@ -133,12 +136,12 @@ impl RefreshSchedule {
         let view = View { ttl, wall: now.wall, draw, saved: budget.0 + START };
         let mut planned = self.expected(&view).unwrap_or(plain.div_duration_f64(ttl));
         if let Some(known) = &self.under_way {
-            // A rotation that takes long may have been abandoned: the distances grow with it.
+            // A long rotation may have been abandoned, so the intervals grow with its age.
             let urgent = (now.since(known.since) / 4).mul_f64(0.75 + 0.5 * draw);
             let closest = if known.refused { SOON } else { ttl.mul_f64(CLOSE) };
             planned = view.length(urgent.max(closest)).min(planned);
             if known.refused {
-                // Programs are turned away, which is worth more than the budget.
+                // Programs cannot log in, which matters more than the budget.
                 return view.span(planned);
             }
         }
@@ -148,24 +151,24 @@ impl RefreshSchedule {
         view.span(paid)
     }
 
-    /// How far the next refresh is by the schedule, if a rotation is expected.
+    /// Returns the interval to the next refresh by the schedule, if a rotation is expected.
     fn expected(&self, view: &View) -> Option<f64> {
         let window = self.window?;
         let usual = self.usual_time(window);
         let end = window.close.saturating_add(SLACK);
         if view.wall >= end {
-            return None; // it has not come, or nobody has told yet
+            return None; // it did not happen, or it was not reported yet
         }
         if view.wall < usual.open {
             return Some(view.before(usual));
         }
-        // After its usual time it comes soon, or at any time until the end.
+        // After its usual time, it comes soon, or at any time until the end.
         let late = view.length(view.wall.saturating_sub(usual.close));
         let until = if late > 0.0 { end } else { usual.close };
         Some(view.spacing(view.until(until)).max(late / 3.0).min(PLAIN) * (0.95 + 0.1 * view.draw))
     }
 
-    /// The part of a window where rotations came in former windows, if enough of them agree; otherwise all of it.
+    /// Returns the part of a window in which earlier rotations came, if enough of them agree; otherwise all of it.
     fn usual_time(&self, window: Window) -> Window {
         let near = |time: Duration| {
             self.offsets.iter().copied().filter(move |other| other.abs_diff(time) <= AGREEING)
@@ -177,7 +180,7 @@ impl RefreshSchedule {
     }
 }
 
-/// When it is, and what can be spent.
+/// The time of a refresh, and the budget for planning the next one.
 struct View {
     ttl: Duration,
     wall: Duration,
@@ -198,20 +201,20 @@ impl View {
         self.length(time.saturating_sub(self.wall))
     }
 
-    /// How far refreshes are from each other at an expected time with so much of it left: half of it on average, since
-    /// the rotation comes somewhere in it.
+    /// Returns the interval between refreshes during an expected time, of which `left` remains. It spends the savings
+    /// on half of that, because on average the rotation comes halfway.
     fn spacing(&self, left: f64) -> f64 {
         (1.0 / (1.0 / PLAIN + 2.0 * self.saved.max(0.0) / left.max(CLOSE))).max(CLOSE)
     }
 
-    /// How far the next refresh is before an expected time. One comes soon after its opening, or after all of it if it is
-    /// short; those until then are spread evenly, so that none is wasted shortly before.
+    /// Returns the interval to the next refresh before an expected time. One refresh comes soon after the time begins,
+    /// or after all of it if it is short. Those until then are spread evenly, so that none is wasted shortly before.
     fn before(&self, expected: Window) -> f64 {
         let (left, length) = (self.until(expected.open), self.length(expected.length()));
         let (early, late) =
             if length < CLOSE { (left + length, left + CLOSE) } else { (left, left + self.spacing(length)) };
         if left > 2.0 && self.saved > 2.0 * length / CLOSE + 2.0 * START {
-            return 0.5 + 0.5 * self.draw; // all of it can be watched: no need to save more
+            return 0.5 + 0.5 * self.draw; // the budget covers all of it: no need to save more
         }
         let saving = SAVING.0 - (SAVING.0 - SAVING.1) * self.draw;
         let refreshes = if early <= SAVING.0 { 1.0 } else { (early / saving).ceil() };

@@ -1,4 +1,4 @@
-//! What a cache and its permits share, and the bookkeeping that both do under its lock.
+//! The state that a cache and its permits share, and the bookkeeping that both do under its lock.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -19,24 +19,25 @@ use crate::time::{Now, Span};
 
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    /// What hits read. The versions of the state share its values; `validity` says how a value is taken back.
+    /// The map that hits read. The versions in `state` share its values; see `validity` for how a value is invalidated.
     pub(crate) map: papaya::HashMap<Key, Secret, foldhash::fast::RandomState>,
     pub(crate) hits: Hits,
     pub(crate) state: Mutex<State>,
     pub(crate) listeners: Mutex<Vec<Listener>>,
     pub(crate) watches: Watches,
     pub(crate) changes: Changes,
-    /// Which cache this is, among those of the process and of the processes it was forked from.
+    /// The cache's number, unique in this process and the processes it was forked from.
     pub(crate) number: u32,
 }
 
 impl Shared {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock would be a defect of ours; readers are still better served than poisoned.
+        // A panic under the lock would be our bug; serving readers is still better than failing every read.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The entry of a secret's version, made if there is none, and room for it.
+    /// Returns the entry of a secret and the index of the version. Creates what is missing, and evicts others to make
+    /// room.
     pub(crate) fn index_of(&self, state: &mut State, id: &str, selector: Selector<'_>) -> (EntryId, usize) {
         let entry_id = state.entry_for(id);
         while let Some(evicted) = state.evict(self.config.max_size, entry_id, &self.watches) {
@@ -53,7 +54,7 @@ impl Shared {
         (entry_id, index)
     }
 
-    /// Serves a value, and lets other readers have it for `span` without a lookup.
+    /// Serves a value, and lets other readers get it for `span` without a lookup.
     pub(crate) fn serve(&self, secret: Secret, span: Duration, freshness: Freshness, now: &Now) -> Hit<'_> {
         let validity = &secret.version().validity;
         validity.serve_until(now.coarse.plus(span), freshness);
@@ -62,7 +63,7 @@ impl Shared {
         Hit::owned(secret)
     }
 
-    /// Puts a version's value where hits find it, under every name of the secret.
+    /// Inserts a version's value into the map that hits read, under each of the names.
     pub(crate) fn publish<'a>(&self, names: impl Iterator<Item = &'a Arc<str>>, version: &VersionEntry) {
         let Some(secret) = &version.secret else { return };
         secret.version().validity.belong_to(self.number);
@@ -72,7 +73,7 @@ impl Shared {
         }
     }
 
-    /// Has hits by another id of the secret find it as well.
+    /// Adds another id of the secret, so that hits find its versions by it.
     pub(crate) fn add_name(&self, entry: &mut SecretEntry, name: Arc<str>) {
         for version in &entry.versions {
             self.publish(std::iter::once(&name), version);
@@ -100,13 +101,13 @@ impl Shared {
         }
     }
 
-    /// From now on every reader needs a lookup before it is served.
+    /// Invalidates a version: every reader needs a lookup before it is served again.
     pub(crate) fn invalidate(&self, secret: &Secret) {
         secret.version().validity.invalidate();
         self.changes.bump(secret);
     }
 
-    /// Forgets what is known about a secret and its failures: every version is due at its next read.
+    /// Forgets a secret's description and failures, which makes every version due at its next read.
     pub(crate) fn invalidate_all(&self, entry: &mut SecretEntry) {
         entry.described = None;
         entry.describe_denied = None;
@@ -119,7 +120,8 @@ impl Shared {
         }
     }
 
-    /// Notes that a version is served past its freshness, once per spell. `brake` is why its refresh is held back.
+    /// Reports that a version is served stale, once per spell of staleness. `brake` is the error for which its refresh
+    /// is held back, if any.
     pub(crate) fn notify_stale(
         &self,
         entry: &mut SecretEntry,

@@ -1,4 +1,4 @@
-//! What is known about each secret: everything that is not looked at by a hit. Lives behind the cache's one lock.
+//! The state of each secret, except what hits read. The cache's one lock guards it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
@@ -20,21 +20,21 @@ use crate::labels::VersionLabels;
 use crate::secret::Secret;
 use crate::time::{Moment, Now, Span};
 
-/// How many versions of one secret are kept, as in the official libraries.
+/// The most versions of one secret that are kept, as in the official libraries.
 const MOST_VERSIONS: usize = 10;
 
 pub(crate) struct State {
-    /// Boxed, for a table has room to spare, and twice as much while it grows.
+    /// Boxed: a hash table keeps spare slots, and twice as many while it grows.
     pub(crate) entries: HashMap<EntryId, Box<SecretEntry>>,
-    /// By the hash of each id they were asked for with, and of one from which their other ids follow. The ids
-    /// themselves are with the entry, each once.
+    /// Entries by the hash of each id they were requested with, and of the last of [`SecretEntry::aliases`], from which
+    /// their other ids follow. The ids themselves are stored once, in the entry.
     by_name: HashMap<u64, EntryId>,
     pub(crate) random: fastrand::Rng,
     pub(crate) closed: bool,
     pub(crate) counters: Counters,
-    /// Of looks, for all secrets.
+    /// Limits polls across all secrets.
     pub(crate) budget: PollBudget,
-    /// Of refreshes, while the endpoint fails or throttles.
+    /// Slows down refreshes while the endpoint fails or throttles.
     pub(crate) pacer: Pacer,
     order: Sieve,
     flights_started: u64,
@@ -57,54 +57,56 @@ pub(crate) struct Counters {
     pub(crate) logins: LoginStats,
 }
 
-/// One secret, under every id it is known by. There may be many: what few of them need is in boxes.
+/// One secret, under every id it is known by. There can be many, so fields that few of them need are boxed.
 pub(crate) struct SecretEntry {
-    /// The id it was first asked for with, and the one a source is asked with.
+    /// The id it was first requested with, which is also the id that sources get.
     pub(crate) name: Arc<str>,
-    /// The other ids it was asked for with.
+    /// The other ids it was requested with.
     pub(crate) other_names: Vec<Arc<str>>,
-    /// What it is known by besides.
+    /// The ARN, from which more ids follow.
     pub(crate) arn: Option<Arc<str>>,
     pub(crate) versions: Vec<VersionEntry>,
     pub(crate) described: Option<Described>,
     pub(crate) describe_denied: Option<Box<DescribeDenied>>,
     logins: Option<Box<LoginHistory>>,
-    /// If anything is known of its rotations.
+    /// `None` if nothing is known about its rotations.
     pub(crate) schedule: Option<Box<RefreshSchedule>>,
 }
 
 pub(crate) struct DescribeDenied {
     pub(crate) until: Moment,
-    /// In succession.
+    /// Consecutive denials.
     pub(crate) count: u32,
 }
 
-/// The last description, and when it was given.
+/// The last description, and when it was received.
 pub(crate) struct Described {
     pub(crate) labels: Arc<VersionLabels>,
     pub(crate) at: Moment,
     pub(crate) refresh_after: Span,
 }
 
-/// One version asked for: by stage or by id.
+/// One requested version, by stage or by id.
 pub(crate) struct VersionEntry {
     pub(crate) selector: OwnedSelector,
     pub(crate) secret: Option<Secret>,
-    /// When the newest version was created of those that were held: see [`crate::cache::replica`].
+    /// The creation date of the newest version held so far; see [`crate::cache::replica`].
     pub(crate) newest: Option<SystemTime>,
     pub(crate) confirmed: Moment,
     pub(crate) refresh_after: Span,
     pub(crate) failure: Option<Box<Failure>>,
     pub(crate) flight: Option<Arc<Flight>>,
-    /// Which flight brought or confirmed the value, in the order they started.
+    /// The number of the flight that delivered or confirmed the value, in the order flights started.
     pub(crate) answered: u64,
-    /// A reader has waited out its patience on the flight.
+    /// A reader has given up waiting for the flight.
     pub(crate) overdue: bool,
-    /// When readers were last served, or could be without a lookup, while a flight was in progress or after it failed.
+    /// When readers were last served, or could have been without a lookup, while a flight was in progress or after it
+    /// failed.
     pub(crate) served: Moment,
     /// Listeners have been notified of the current spell of staleness.
     pub(crate) stale_notified: bool,
-    /// Its secret was last confirmed by a replica. The same for all versions, each of which has a byte to spare.
+    /// The secret was last confirmed by a replica. The same in all versions of a secret; it is here because there is a
+    /// byte to spare.
     is_at_replica: bool,
 }
 
@@ -130,7 +132,7 @@ impl State {
         }
     }
 
-    /// How many flights have started so far: a mark in their order.
+    /// The number of flights started so far, which is a mark in their order.
     pub(crate) fn flights_started(&self) -> u64 {
         self.flights_started
     }
@@ -140,7 +142,7 @@ impl State {
         Flight::new(self.flights_started)
     }
 
-    /// The entry of a secret, by any id it is known by.
+    /// Finds the entry of a secret, by any id it is known by.
     pub(crate) fn find(&self, id: &str) -> Option<EntryId> {
         [Some(id), without_suffix(id)].into_iter().flatten().find_map(|key| {
             let entry_id = *self.by_name.get(&self.hash(key))?;
@@ -157,7 +159,7 @@ impl State {
         self.entries.get_mut(&entry_id).map(Box::as_mut)
     }
 
-    /// Has an entry found by one of the ids it is known by.
+    /// Makes an entry findable by one of the ids it is known by.
     pub(crate) fn index(&mut self, entry_id: EntryId, id: &str) {
         self.by_name.insert(self.hash(id), entry_id);
     }
@@ -170,7 +172,7 @@ impl State {
         self.by_name.hasher().hash_one(id)
     }
 
-    /// The entry of a secret, made if there is none.
+    /// Returns the entry of a secret, creating it if necessary.
     pub(crate) fn entry_for(&mut self, id: &str) -> EntryId {
         if let Some(entry) = self.find(id) {
             return entry;
@@ -193,15 +195,15 @@ impl State {
         entry_id
     }
 
-    /// Takes out an entry that has to go to keep within `max_size`, if one has. `keep` stays, and so do those that are
-    /// watched as long as there are others.
+    /// Removes and returns an entry if there are more than `max_size`. Never evicts `keep`, and evicts watched secrets
+    /// only if there are no others.
     pub(crate) fn evict(&mut self, max_size: usize, keep: EntryId, watches: &Watches) -> Option<SecretEntry> {
         if self.entries.len() <= max_size {
             return None;
         }
         let (entries, watched) = (&self.entries, watches.current());
         let victim = self.order.victim(keep, |id| {
-            // Every version must be asked, since asking clears the mark.
+            // No short circuit: every version's mark must be cleared.
             entries[&id].secrets().fold(entries[&id].is_among(&watched), |visited, secret| {
                 secret.version().validity.take_visited() | visited
             })
@@ -219,23 +221,23 @@ impl State {
 }
 
 impl SecretEntry {
-    /// The ids it was asked for with.
+    /// The ids it was requested with.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         std::iter::once(&self.name).chain(&self.other_names)
     }
 
-    /// Its values are tokens that are signed here: how the service fares has nothing to do with it.
+    /// Whether its values are tokens signed in this process, which do not depend on the state of the service.
     pub(crate) fn is_signed_here(&self) -> bool {
         IamLogin::has_id(&self.name)
     }
 
-    /// Notes whether it was confirmed by a replica; gives what was noted before.
+    /// Records whether a replica confirmed it, and returns the previous record.
     pub(crate) fn replace_is_at_replica(&mut self, is_at_replica: bool) -> bool {
         let flags = self.versions.iter_mut().map(|version| &mut version.is_at_replica);
         flags.fold(false, |before, flag| std::mem::replace(flag, is_at_replica) | before)
     }
 
-    /// What it is known by since its ARN is. All of it follows from the last.
+    /// The ids that follow from its ARN, if that is known. The others follow from the last one.
     pub(crate) fn aliases(&self) -> impl Iterator<Item = &str> {
         self.arn.iter().flat_map(|arn| aliases(&self.name, arn))
     }
@@ -269,7 +271,7 @@ impl SecretEntry {
         self.versions.iter_mut().find(|version| version.selector.as_selector() == selector)
     }
 
-    /// The index of a version, made if there is none, and the version that had to go for it.
+    /// Returns the index of a version, creating it if necessary, and the version that was evicted to make room.
     pub(crate) fn index_of(&mut self, selector: Selector<'_>) -> (usize, Option<VersionEntry>) {
         if let Some(index) =
             self.versions.iter().position(|version| version.selector.as_selector() == selector)
@@ -282,20 +284,20 @@ impl SecretEntry {
         };
         let out = if full { self.versions.iter().position(oldest) } else { None };
         let out = out.map(|index| self.versions.remove(index));
-        // Most secrets have one version; a vector would begin with room for four.
+        // Most secrets have one version; `push` alone would allocate room for four.
         self.versions.reserve_exact(1);
         self.versions.push(VersionEntry::new(selector.into()));
         (self.versions.len() - 1, out)
     }
 
-    /// The version that a login would try first and may count on: the current one unless it was refused, then the one
-    /// that the resource took last.
+    /// The version that a login would try first and that is expected to work: the current one unless it was refused,
+    /// and then the one that the resource accepted last.
     pub(crate) fn login_version(&self) -> Option<&str> {
         let current = self.version(Selector::CURRENT)?.secret.as_ref()?.version_id()?;
         if self.logins().is_rejected(current) { self.logins().accepted() } else { Some(current) }
     }
 
-    /// The resource has refused a version. If that is the current one, another is about to take its place: the
+    /// Records that the resource refused a version. If it is the current one, another is about to replace it: the
     /// refresher polls for it soon, and keeps polling.
     pub(crate) fn expect_change(&mut self, version_id: &str, now: &Now) {
         if self.is_signed_here() {
@@ -317,7 +319,7 @@ impl SecretEntry {
         self.versions.iter().filter_map(|version| version.secret.as_ref())
     }
 
-    /// The last description, if it is fresh enough to be believed without asking again.
+    /// The last description, if it is fresh enough to be used without asking again.
     pub(crate) fn fresh_description(&self, now: &Now) -> Option<Arc<VersionLabels>> {
         let described = self.described.as_ref()?;
         (now.since(described.at) < Duration::from(described.refresh_after))
@@ -372,7 +374,7 @@ impl VersionEntry {
         self.failure.as_ref().is_some_and(|failure| failure.error.kind().is_denial())
     }
 
-    /// The value, if the policy lets it be served for want of better.
+    /// The last known value, if the policy allows serving it.
     pub(crate) fn last_known(&self, config: &Config, now: &Now) -> Option<Secret> {
         let age = self.age(now)?;
         let may_serve = policy::may_fall_back(age, self.max_age(config), self.denied(), config);
@@ -383,7 +385,7 @@ impl VersionEntry {
         policy::max_age(self.secret.as_ref().and_then(Secret::expires_after), config)
     }
 
-    /// The value to log in with, unless it has ended by itself.
+    /// The value to log in with, unless it has expired on its own.
     pub(crate) fn for_login(&self, now: &Now) -> Option<&Secret> {
         let secret = self.secret.as_ref()?;
         let has_ended = secret.expires_after().is_some_and(|end| now.since(self.confirmed) >= end);
@@ -421,9 +423,9 @@ impl Sieve {
         }
     }
 
-    /// The next entry that was not visited since the hand last came by, sparing `keep`.
+    /// Returns the next entry that was not visited since the hand last passed it, skipping `keep`.
     fn victim(&mut self, keep: EntryId, mut take_visited: impl FnMut(EntryId) -> bool) -> Option<EntryId> {
-        // After one round every mark is clear; the second finds a victim unless `keep` is alone.
+        // After one round every mark is clear; the second round finds a victim unless `keep` is the only entry.
         for _ in 0..self.queue.len() * 2 {
             if self.hand >= self.queue.len() {
                 self.hand = 0;

@@ -1,4 +1,4 @@
-//! Counters that readers can write without meeting each other.
+//! Counters that readers can increment without contention.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -70,7 +70,7 @@ pub struct Stats {
     pub failures: BTreeMap<&'static str, u64>,
     /// Logins by [`ConnectAttempt`](crate::host::ConnectAttempt)s.
     pub logins: LoginStats,
-    /// What is cached now.
+    /// The versions that are cached now.
     pub secrets: Vec<SecretStatus>,
 }
 
@@ -106,7 +106,7 @@ pub struct SecretStatus {
     pub failures: u32,
 }
 
-/// Counters of hits, in stripes: threads share one only where there are more of them than stripes.
+/// Counters of hits, in stripes. Threads share a stripe only if there are more threads than stripes.
 pub(crate) struct Hits([CachePadded<Stripe>; STRIPES]);
 
 const STRIPES: usize = 64;

@@ -1,4 +1,4 @@
-//! Until when a version may be served without a lookup: the only thing that a hit reads.
+//! The time until which a version can be served without a lookup. It is all that a hit reads.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use crate::time::Coarse;
 
 /// The hit path's half of a cached version.
 ///
-/// Every reason for a lookup (due for refresh, replaced, evicted, invalidated, cache closed) is the same thing: the
-/// deadline moves into the past. A hit therefore needs no lock: it compares two numbers and sets a bit if it is
-/// clear. All orderings are relaxed; a reader that sees a deadline a moment late serves what was right a moment ago.
+/// Every reason for a lookup (due for refresh, replaced, evicted, invalidated, cache closed) works the same way: the
+/// deadline moves into the past. A hit therefore needs no lock: it compares two numbers and sets a bit if it is clear.
+/// All orderings are relaxed; a reader that sees a deadline a moment late serves what was right a moment ago.
 #[derive(Default)]
 pub(crate) struct Validity {
     until_monotonic: AtomicU64,
@@ -19,17 +19,17 @@ pub(crate) struct Validity {
     marks: AtomicU8,
 }
 
-/// Read since the refresher last asked.
+/// Read since its last background refresh.
 const USED: u8 = 1;
-/// Read since the eviction hand last came by.
+/// Read since the eviction hand last passed it.
 const VISITED: u8 = 2;
-/// What a read leaves.
+/// The marks that a read sets.
 const READ: u8 = USED | VISITED;
-/// Expired, served for want of a fresh one.
+/// Expired, and served as the last known value.
 const STALE: u8 = 4;
 
 impl Validity {
-    /// Whether the version may be served now, and if so whether as a stale one. Marks it as read.
+    /// Returns whether the version is fresh or stale if it can be served now, and marks it as read.
     #[inline]
     pub(crate) fn read(&self, now: Coarse) -> Option<Freshness> {
         if now.monotonic >= self.until_monotonic.load(Relaxed) || now.wall >= self.until_wall.load(Relaxed) {
@@ -66,19 +66,19 @@ impl Validity {
         self.until_wall.store(until.wall, Relaxed);
     }
 
-    /// How long it may still be served without a lookup.
+    /// Returns how long it can still be served without a lookup.
     pub(crate) fn servable_for(&self, now: Coarse) -> Duration {
         let monotonic = self.until_monotonic.load(Relaxed).saturating_sub(now.monotonic);
         let wall = self.until_wall.load(Relaxed).saturating_sub(now.wall);
         Duration::from_nanos(monotonic.min(wall))
     }
 
-    /// From now on every reader looks again.
+    /// Makes every reader need a lookup.
     pub(crate) fn invalidate(&self) {
         self.until_monotonic.store(0, Relaxed);
     }
 
-    /// Notes a read that did not come through here: one that waited for the value.
+    /// Records a read that did not come through here, by a reader that waited for the value.
     pub(crate) fn note_use(&self) {
         self.marks.fetch_or(USED, Relaxed);
     }
@@ -91,7 +91,7 @@ impl Validity {
         self.marks.fetch_and(!USED, Relaxed);
     }
 
-    /// Whether it was read since this was last asked.
+    /// Returns whether it was read since the last call, and clears the mark.
     pub(crate) fn take_visited(&self) -> bool {
         self.marks.fetch_and(!VISITED, Relaxed) & VISITED != 0
     }

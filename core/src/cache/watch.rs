@@ -1,4 +1,4 @@
-//! Who uses secrets without reading them: pools whose connections are open, listeners that wait for a new version.
+//! Use of secrets without reads: by pools with open connections, and by listeners that wait for a new version.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -27,8 +27,8 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// The watches of a cache. Clones share them: a driver that makes its cache anew in a forked child gives the new one
-/// the same list, for the pools that watch live on in the child.
+/// The watches of a cache. Clones share them: a driver that recreates its cache in a forked child gives the new cache
+/// the same list, because the pools that watch live on in the child.
 ///
 /// ```
 /// use secretcache::host::{Cache, Watches};
@@ -43,18 +43,18 @@ impl fmt::Debug for Watch {
 #[derive(Clone, Default)]
 pub struct Watches(Arc<Mutex<Vec<Weak<str>>>>);
 
-/// The lock is held for moments. If it cannot be taken after so many tries, it was held during a fork.
+/// The number of attempts to take the lock, which is only held briefly. If all of them fail, it was held during a fork.
 const TRIES: usize = 10_000;
 
 impl Watches {
     /// Makes a secret count as in use until the result is dropped.
     pub fn add(&self, secret_id: &str) -> Watch {
-        // An allocation of its own: dropping it is all that ends the watch, without a lock, on any thread.
+        // A separate allocation: dropping it ends the watch, without a lock and on any thread.
         let watch: Arc<str> = secret_id.into();
         if let Some(mut list) = self.lock() {
             list.retain(|other| other.strong_count() > 0);
             list.push(Arc::downgrade(&watch));
-        } // else this is a child forked at that very moment: its secrets in use are then those it reads
+        } // else this child was forked while the lock was held: only the secrets it reads count as in use
         Watch(watch)
     }
 

@@ -1,16 +1,17 @@
-//! The attempt by which a program stays connected while its secret rotates.
+//! An attempt to connect, which works even while the secret rotates.
 //!
 //! A rotation changes the password at the resource before it moves `AWSCURRENT` (single user), or makes the current
-//! version name another user (alternating users). Either way there are moments when the cached version does not log in
-//! and another one does. The attempt finds it: the cached current version; the one that is current by now, if it is another;
-//! then `AWSPENDING`, which is the one that works while a single-user rotation is between its steps; then `AWSPREVIOUS`;
-//! then a wait, and again, until its deadline.
+//! version name another user (alternating users). Either way, there are moments when the cached version does not log in
+//! and another one does. The attempt finds that one. It tries the cached current version; the version that is current
+//! by now, if it is another; `AWSPENDING`, which works while a single-user rotation is between its steps; and
+//! `AWSPREVIOUS`. Then it waits and starts again, until its deadline.
 //!
-//! Labels asked for one after the other may miss a rotation that ends in between: the first answer is from before, and the
-//! second finds no label any more. So the attempt has the secret described, which tells all labels of one moment, and fetches
-//! what it has not got. Where that is denied, `AWSPENDING` is asked for before `AWSCURRENT`, which cannot miss it either.
+//! Requesting one label after another can miss a rotation that ends in between: the first response is from before, and
+//! by the second the label is gone. So the attempt has the secret described, which shows all labels at one moment, and
+//! fetches the versions that are not cached. If describing is denied, it requests `AWSPENDING` before `AWSCURRENT`,
+//! which cannot miss the rotation either.
 //!
-//! It decides only. A driver reads, logs in and waits, and tells the attempt what came of it.
+//! It only decides. A driver reads, logs in and waits, and reports the results to the attempt.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,9 +31,9 @@ use crate::time::{Moment, Now};
 /// The first wait after a round without success; later ones are longer.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// So many waits end when the service may be asked again; later ones take their time.
+/// The number of waits that end early, as soon as the service can be asked again. Later ones run their full length.
 const IMPATIENT: u32 = 3;
-/// Between two checks of a fetch that another caller does.
+/// The time between two checks of a fetch that another caller makes.
 const A_MOMENT: Duration = Duration::from_millis(10);
 
 /// One attempt to connect, from its first credential to success or its deadline.
@@ -60,7 +61,7 @@ pub struct ConnectAttempt {
     begun: Now,
     deadline: Now,
     rounds: u32,
-    /// Which stages this round has asked the source for.
+    /// The stages that this round has requested from the source.
     done: Vec<bool>,
     /// The staging label of the version that is being tried, its id, and since when.
     trying: Option<(Stage, String, Now)>,
@@ -68,7 +69,7 @@ pub struct ConnectAttempt {
     last_error: Option<Error>,
 }
 
-/// A version that was tried, and refused.
+/// A version whose login was refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RejectedVersion {
@@ -91,7 +92,7 @@ impl fmt::Display for RejectedVersion {
     }
 }
 
-/// Why no connection was made.
+/// Why the attempt did not connect.
 #[derive(Clone, Debug)]
 pub enum ConnectFailure {
     /// The login was refused with every version that could be tried.
@@ -105,29 +106,29 @@ pub enum ConnectFailure {
     Secret(Error),
 }
 
-/// One sentence on the versions that were refused.
+/// Formats one sentence about the versions that were refused.
 pub(crate) fn rejection(secret_id: &str, tried: &[RejectedVersion]) -> String {
     let tried: Vec<_> = tried.iter().map(ToString::to_string).collect();
     format!("every version of secret {secret_id:?} was refused ({})", tried.join("; "))
 }
 
-/// What a driver must do next.
+/// The next step for a driver.
 #[derive(Debug)]
 pub enum Action {
     /// Log in with this version, found by this staging label, and report to [`ConnectAttempt::accepted`] or [`ConnectAttempt::rejected`].
     Try(Secret, Stage),
     /// Read this staging label through the cache, and report to [`ConnectAttempt::read`].
     Read(Stage),
-    /// Ask for this staging label now ([`Cache::recheck`]), and report to [`ConnectAttempt::read`].
+    /// Request this staging label now ([`Cache::recheck`]), and report to [`ConnectAttempt::read`].
     Refresh(Stage),
     /// Wait: there is nothing to try now.
     Wait(Duration),
-    /// The time is up.
+    /// Give up: the time is up, or waiting cannot help.
     Stop,
 }
 
 impl ConnectAttempt {
-    /// An attempt that ends after `timeout`.
+    /// Creates an attempt that ends after `timeout`.
     pub fn new(cache: &Cache, id: &str, stages: &[Stage], timeout: Duration, now: Now) -> Self {
         // A token has no other versions.
         let stages = if IamLogin::has_id(id) { &[Stage::Current] } else { stages };
@@ -145,7 +146,7 @@ impl ConnectAttempt {
         }
     }
 
-    /// What to do next.
+    /// Returns the next step.
     pub fn next(&mut self, now: Now) -> Action {
         let next = self.decide(now);
         if let Action::Try(secret, stage) = &next {
@@ -154,7 +155,7 @@ impl ConnectAttempt {
         next
     }
 
-    /// How long the attempt may still take. Abandon a login that takes longer.
+    /// Returns how long the attempt can still take. Abandon a login that takes longer.
     pub fn remaining(&self, now: Now) -> Duration {
         now.until(&self.deadline)
     }
@@ -182,7 +183,7 @@ impl ConnectAttempt {
                 let version_id = secret.version_id().unwrap_or_default();
                 if !logins.is_rejected_as(version_id, stage) {
                     if stage == Stage::Current {
-                        // A login is a use: the refresher is to keep it fresh.
+                        // A login counts as use, so the refresher keeps the version fresh.
                         secret.version().validity.mark_used();
                     }
                     return Action::Try(secret.clone(), stage);
@@ -195,7 +196,7 @@ impl ConnectAttempt {
             }
             let is_under_way = version.is_some_and(|version| version.flight.is_some());
             if is_under_way && now.since(&self.begun) < shared.config.max_wait {
-                // Somebody is fetching it: the next label, or a version known to be refused, is no better.
+                // Another caller is fetching it. The next label, or a version known to be refused, is no better choice.
                 return Action::Wait(A_MOMENT);
             }
             if stage == Stage::Current
@@ -209,7 +210,8 @@ impl ConnectAttempt {
                 return next;
             }
             let logins = entry.logins();
-            // The current version does not log in. What the resource took last does, wherever its label is by now.
+            // The current version does not log in. The one that the resource accepted last does, whatever its label is
+            // by now.
             if index == 0
                 && let Some((secret, stage)) = accepted_among(&entry.versions, &self.stages, logins)
             {
@@ -223,7 +225,7 @@ impl ConnectAttempt {
         self.done.fill(false);
         let hopeless = |error: &Error| error.kind().is_final() || error.kind().is_denial();
         if !holds_any && self.tried.is_empty() && self.last_error.as_ref().is_some_and(hopeless) {
-            // There is nothing to log in with, and waiting will not bring it.
+            // There is nothing to log in with, and waiting cannot change that.
             return Action::Stop;
         }
         self.rounds = self.rounds.saturating_add(1);
@@ -236,8 +238,8 @@ impl ConnectAttempt {
         Action::Wait(wait.max(Duration::from_millis(1)).min(now.until(&self.deadline)))
     }
 
-    /// Where the labels of one moment are not to be had: `AWSPENDING`, to be asked for and tried before the refused
-    /// current version is asked for anew.
+    /// If describing is denied, returns the action that fetches or tries `AWSPENDING`. It comes before another request
+    /// for the refused current version.
     fn pending_first(&mut self, entry: &mut SecretEntry, now: Now) -> Option<Action> {
         let index = |stage| self.stages.iter().position(|&each| each == stage);
         let (current, pending) = (index(Stage::Current)?, index(Stage::Pending)?);
@@ -268,12 +270,12 @@ impl ConnectAttempt {
                 }
             });
             if has_moved {
-                // Labelled a moment ago, gone now: the rotation has ended in between.
+                // The label was there a moment ago and is gone now: the rotation has ended in between.
                 self.done.fill(false);
             }
         }
         if stage == Stage::Current && error.kind().is_outage() {
-            // The service does not answer, and would not for other labels.
+            // The service is unavailable, so requests for other labels would fail too.
             self.done.fill(true);
         }
         if error.kind() == ErrorKind::AccessDenied && stage != Stage::Current {
@@ -332,8 +334,8 @@ impl ConnectAttempt {
         }
     }
 
-    /// The versions that were refused so far, each once. If this attempt tried none: those that it left alone because the
-    /// resource had refused them before.
+    /// Returns the versions that were refused so far, each once. If there are none, returns those that this attempt
+    /// skipped because the resource had refused them before.
     pub fn tried(&self) -> Vec<RejectedVersion> {
         if !self.tried.is_empty() {
             return self.tried.clone();
@@ -352,10 +354,10 @@ impl ConnectAttempt {
         before
     }
 
-    /// How the attempt failed, after [`Action::Stop`] or when its time is up: what every language raises.
+    /// Returns how the attempt failed, after [`Action::Stop`] or when its time is up. Every language raises this.
     pub fn failure(&self) -> ConnectFailure {
         let secret_id = &*self.id;
-        // A version that had been refused and was being tried again when the time was up is refused all the same.
+        // A version that was refused before counts as refused, even if the time ran out while it was being tried again.
         if let Some((_, version_id, _)) = &self.trying
             && !self.was_refused(version_id)
         {
@@ -379,7 +381,7 @@ impl ConnectAttempt {
         was_refused
     }
 
-    /// Why no version could be read, if that is how it ended.
+    /// The error for which no version could be read, if there was one.
     pub fn last_error(&self) -> Option<&Error> {
         self.last_error.as_ref()
     }
@@ -392,8 +394,8 @@ impl ConnectAttempt {
     }
 }
 
-/// The question to ask about a staging label whose version is not held, or does not log in. `None`: an answer would tell
-/// nothing that is not known, or it was asked for within the last second.
+/// Returns the request to make for a staging label whose version is not cached, or does not log in. `None` if a
+/// response would say nothing new, or if it was requested within the last second.
 fn ask(entry: &mut SecretEntry, stage: Stage, now: Now) -> Option<Action> {
     let version = entry.version(Selector::from(stage));
     let held = version.and_then(|version| version.for_login(&now));
@@ -411,13 +413,14 @@ fn ask(entry: &mut SecretEntry, stage: Stage, now: Now) -> Option<Action> {
     {
         return Some(Action::Read(stage));
     } else if held.is_some() && version.is_some_and(|version| is_recent(version.confirmed)) {
-        // What was confirmed a moment ago counts as asked for now: else the next round could ask within the same second.
+        // A version confirmed a moment ago counts as requested now; otherwise the next round could request it within
+        // the same second.
         entry.logins_mut().note_refresh(stage, now);
     }
     entry.logins_mut().may_refresh(stage, now).then_some(Action::Refresh(stage))
 }
 
-/// The version that the resource took last, if it is held under one of the stages.
+/// Returns the version that the resource accepted last, if it is cached under one of the stages.
 fn accepted_among(
     versions: &[VersionEntry],
     stages: &[Stage],

@@ -31,7 +31,7 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// Reads a version. `version_stage` is its staging label.
+    /// Parses a version. `version_stage` is its staging label.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl Credential {
         self.text("engine")
     }
 
-    /// Any field.
+    /// Any field, by name.
     pub fn field(&self, name: &str) -> Option<&Json> {
         self.fields.get(name)
     }

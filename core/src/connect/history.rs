@@ -1,30 +1,31 @@
-//! What is remembered about a secret's versions at the resource they log in to.
+//! Remembers which versions of a secret its resource accepts and refuses.
 //!
-//! During a rotation a process may open many connections at once. Without this memory each of them would find out by a
-//! rejected login of its own which version works, and accounts get locked for less.
+//! During a rotation, a process can open many connections at once. Without this memory, each of them would need its own
+//! refused login to find out which version works, and a few refused logins can lock an account.
 
 use std::time::Duration;
 
 use crate::id::Stage;
 use crate::time::{Moment, Now};
 
-/// How long a rejected version is left alone, at first; doubled with each rejection.
+/// How long a rejected version is not tried again, at first; doubled with each rejection.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
-/// The attempt's own forced refreshes: at most so often for each staging label.
+/// The shortest time between two forced refreshes of one staging label by attempts.
 const REFRESH_EVERY: Duration = Duration::from_secs(1);
-/// Changes at the resource that lift that limit once each: so many at once, and another after each such time.
+/// Each change at the resource lifts that limit once. At most this many changes do so at once, and after that one per
+/// interval.
 const CHANGES_AT_ONCE: u32 = 3;
 const ANOTHER_CHANGE_AFTER: Duration = Duration::from_secs(2);
-/// A label that this caller may not read is left alone for so long: denied calls raise alarms.
+/// How long a label that this caller is not allowed to read is not requested again: denied calls raise alarms.
 const DENIED_FOR: Duration = Duration::from_secs(3600);
-/// How often an event reports logins with the same version other than the current one. A program may make
-/// thousands of them before a rotation ends, and each telling costs about a tenth of a login.
+/// The shortest time between two events about logins with the same version other than the current one. A program can
+/// make thousands of them before a rotation ends, and each event costs about a tenth of a login.
 const TELL_EVERY: Duration = Duration::from_secs(60);
-/// Versions remembered; a rotation brings one.
+/// The most rejected versions remembered; a rotation adds one.
 const MOST: usize = 16;
 
-/// One secret's memory.
+/// The history of one secret.
 #[derive(Default)]
 pub(crate) struct LoginHistory {
     accepted: Option<Box<str>>,
@@ -33,15 +34,15 @@ pub(crate) struct LoginHistory {
     denied: Vec<(Stage, Now)>,
     /// The version other than the current one that an event reported last, and when.
     told: Option<(Box<str>, Now)>,
-    /// When the resource was last seen to refuse what it had taken.
+    /// When the resource last refused a version it had accepted, or a label moved.
     changed: Option<Now>,
-    /// When the limit of changes is forgotten.
+    /// When the full number of changes is allowed again.
     changes_until: Option<Now>,
 }
 
 struct Rejected {
     version_id: Box<str>,
-    /// It never worked, and was not yet current: its password may not have been set.
+    /// It never worked and was not current yet, so its password may not have been set.
     too_early: bool,
     count: u32,
     rest_until: Now,
@@ -59,13 +60,14 @@ impl LoginHistory {
         changes_until: None,
     };
 
-    /// The resource took this version.
+    /// Records that the resource accepted this version.
     pub(crate) fn accept(&mut self, version_id: &str) {
         self.rejected.retain(|rejected| &*rejected.version_id != version_id);
         self.accepted = Some(version_id.into());
     }
 
-    /// Whether a login with a version that is not the current one is news. It is none after that.
+    /// Whether to send an event about a login with this version, which is not the current one. If so, it counts as
+    /// sent.
     pub(crate) fn should_notify(&mut self, version_id: &str, now: Now) -> bool {
         let is_told = |(told, at): &(Box<str>, Now)| &**told == version_id && now.since(at) < TELL_EVERY;
         let should_notify = !self.told.as_ref().is_some_and(is_told);
@@ -75,7 +77,7 @@ impl LoginHistory {
         should_notify
     }
 
-    /// The resource refused this version.
+    /// Records that the resource refused this version.
     pub(crate) fn reject(&mut self, version_id: &str, stage: Stage, now: Now) {
         let worked = self.is_accepted(version_id);
         if worked {
@@ -97,7 +99,7 @@ impl LoginHistory {
         }
     }
 
-    /// The version that the resource took last, if it has not refused it since.
+    /// The version that the resource accepted last, if it has not refused it since.
     pub(crate) fn accepted(&self) -> Option<&str> {
         self.accepted.as_deref()
     }
@@ -106,20 +108,21 @@ impl LoginHistory {
         self.accepted() == Some(version_id)
     }
 
-    /// Whether the resource refused this version, and has not taken it since.
+    /// Whether the resource refused this version, and has not accepted it since.
     pub(crate) fn is_rejected(&self, version_id: &str) -> bool {
         self.rejected.iter().any(|rejected| &*rejected.version_id == version_id)
     }
 
-    /// Whether that speaks against trying it under this label. A version that was tried as `AWSPENDING` before its password
+    /// Whether the version should not be tried under this label. One that was tried as `AWSPENDING` before its password
     /// was set is worth another login once it is current.
     pub(crate) fn is_rejected_as(&self, version_id: &str, stage: Stage) -> bool {
         let counts = |rejected: &Rejected| stage != Stage::Current || !rejected.too_early;
         self.rejected.iter().any(|rejected| &*rejected.version_id == version_id && counts(rejected))
     }
 
-    /// The resource refuses what it took, or a label has moved: what is known of the labels is from before. A resource that
-    /// takes and refuses by turns (replicas that lag behind) must not lift the limit each time.
+    /// Records that the resource refused a version it had accepted, or that a label moved. What is known about the
+    /// labels is then outdated. A resource that accepts and refuses in turn (replicas that lag behind) must not lift
+    /// the limit each time.
     pub(crate) fn note_change(&mut self, now: Now) {
         let limited_until = self.changes_until.filter(|until| !now.until(until).is_zero());
         let until = limited_until.unwrap_or(now).plus(ANOTHER_CHANGE_AFTER);
@@ -130,19 +133,19 @@ impl LoginHistory {
         }
     }
 
-    /// Whether what was learned at this time is too recent to be asked again.
+    /// Whether information from this time is too recent to be requested again.
     pub(crate) fn is_recent(&self, learned: Moment, now: Now) -> bool {
         let is_from_before = self.changed.is_some_and(|changed| now.since(&changed) < now.since(learned));
         now.since(learned) < REFRESH_EVERY && !is_from_before
     }
 
-    /// How long this version is still to be left alone; zero if it may be tried.
+    /// Returns how long not to try this version; zero if it can be tried now.
     pub(crate) fn rest(&self, version_id: &str, now: &Now) -> Duration {
         let rejected = self.rejected.iter().find(|rejected| &*rejected.version_id == version_id);
         rejected.map_or(Duration::ZERO, |rejected| now.until(&rejected.rest_until))
     }
 
-    /// Whether the attempt may force a refresh of this label now; if so, it is noted.
+    /// Whether the attempt can force a refresh of this label now. If so, it counts as made.
     pub(crate) fn may_refresh(&mut self, stage: Stage, now: Now) -> bool {
         if self.denied.iter().any(|(label, until)| *label == stage && !now.until(until).is_zero()) {
             return false;
@@ -155,19 +158,19 @@ impl LoginHistory {
         true
     }
 
-    /// How long until the attempt may refresh this label again.
+    /// Returns the time until the attempt can refresh this label again.
     pub(crate) fn until_refresh(&self, stage: Stage, now: &Now) -> Duration {
         let last = self.refreshed.iter().find(|(label, _)| *label == stage);
         last.map_or(Duration::ZERO, |(_, last)| REFRESH_EVERY.saturating_sub(now.since(last)))
     }
 
-    /// This label counts as refreshed now.
+    /// Records a refresh of this label.
     pub(crate) fn note_refresh(&mut self, stage: Stage, now: Now) {
         self.refreshed.retain(|(label, _)| *label != stage);
         self.refreshed.push((stage, now));
     }
 
-    /// The caller may not read this label.
+    /// Records that the caller is not allowed to read this label.
     pub(crate) fn deny(&mut self, stage: Stage, now: Now) {
         self.denied.retain(|(label, _)| *label != stage);
         self.denied.push((stage, now.plus(DENIED_FOR)));

@@ -1,4 +1,4 @@
-//! Staying connected through a rotation: which version to log in with, and what the resource said to it.
+//! Staying connected through a rotation: decides which version to log in with, and remembers the resource's responses.
 
 pub(crate) mod attempt;
 pub(crate) mod credential;

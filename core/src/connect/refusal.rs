@@ -1,8 +1,8 @@
-//! Which errors mean that a resource refuses a login: the one place for every language.
+//! Recognizes the errors that mean a refused login, for every language.
 
-/// The sentences of PostgreSQL's translations, in the order of their catalogues: C, de, es, fr, it, ja, ka, ko, ru, sv,
-/// uk, `zh_CN` (twice: its releases differ), `zh_TW`. Of each only what does not depend on the user's name. (PgBouncer says
-/// the first of them, too.)
+/// PostgreSQL's message in all its translations, in the order of their catalogues: C, de, es, fr, it, ja, ka, ko, ru,
+/// sv, uk, `zh_CN` (twice: its releases differ), `zh_TW`. Only the part of each that does not depend on the user's
+/// name. (PgBouncer uses the first one too.)
 const POSTGRES: [&str; 14] = [
     "password authentication failed",
     "Passwort-Authentifizierung für Benutzer",
@@ -19,15 +19,15 @@ const POSTGRES: [&str; 14] = [
     "Password 认证失败",
     "密碼驗證使用者",
 ];
-/// PostgreSQL that asks somebody else about passwords, in English: RDS, which says the first of an IAM token.
+/// PostgreSQL that delegates password checks, in English. RDS uses the first message for an IAM token.
 const ASKING: [&str; 3] = [
     "PAM authentication failed for user",
     "LDAP authentication failed for user",
     "RADIUS authentication failed for user",
 ];
-/// What stands before PostgreSQL: PgBouncer, then RDS Proxy
-/// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.troubleshooting.html>), which has no credentials for
-/// a user whose version of the secret is not the current one.
+/// Proxies in front of PostgreSQL: PgBouncer, then RDS Proxy
+/// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.troubleshooting.html>), which has no credentials
+/// for a user whose version of the secret is not the current one.
 const PROXIES: [&str; 3] = [
     "SASL authentication failed",
     "The password that was provided for the role",
@@ -35,15 +35,16 @@ const PROXIES: [&str; 3] = [
 ];
 /// MySQL and MariaDB, in English; their drivers give the number 1045, whatever the language.
 const MYSQL: &str = "Access denied for user";
-/// Redis, which speaks English only. Drivers leave out the code, or the sentence.
+/// Redis, in English only. Some drivers leave out the code, others the sentence.
 const REDIS: [&str; 2] = ["WRONGPASS", "invalid username-password pair"];
 /// RabbitMQ, in English only.
 const RABBITMQ: &str = "ACCESS_REFUSED - Login was refused";
-/// RabbitMQ's code, which also stands for what a user who is logged in may not do, so the text decides.
+/// RabbitMQ's code. It is also used if a user who has logged in lacks a permission, so the text decides.
 const ACCESS_REFUSED: &str = "403";
 
-/// Codes that mean it whatever the text: PostgreSQL's SQLSTATEs for a wrong password and for an invalid authorization
-/// specification; MySQL's and MariaDB's `ER_ACCESS_DENIED_ERROR` and `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`; Redis's; HTTP's.
+/// Codes that mean a refused login whatever the text: PostgreSQL's SQLSTATEs for a wrong password and for an invalid
+/// authorization specification; MySQL's and MariaDB's `ER_ACCESS_DENIED_ERROR` and
+/// `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`; Redis's; HTTP's.
 const CODES: [&str; 8] = [
     "28P01",
     "28000",
@@ -54,17 +55,16 @@ const CODES: [&str; 8] = [
     "WRONGPASS",
     "401",
 ];
-/// PostgreSQL's code for a violated protocol. Poolers and proxies give it for whatever they do not like, refused logins
-/// among it, so the text decides.
+/// PostgreSQL's code for a protocol violation. Poolers and proxies use it for any problem, including refused logins, so
+/// the text decides.
 const PROTOCOL_VIOLATION: &str = "08P01";
 
 /// Whether a driver's error means that the resource refuses user name or password.
 ///
-/// `code` is what the driver gives as such: an SQLSTATE, a number or name of MySQL's, Redis's first word, RabbitMQ's reply
-/// code, an HTTP status.
-/// Where there is one, it decides, so that another failure's text is never taken for a refusal; but poolers say `08P01`,
-/// and some drivers have no code at all. Then the text is asked: libpq, and with it psycopg and psycopg2, hands on nothing
-/// else for a failed connection, in the language of the server's `lc_messages`.
+/// `code` is the driver's error code: an SQLSTATE, a MySQL number or name, Redis's first word, RabbitMQ's reply code,
+/// or an HTTP status. If there is one, it decides, so that the text of another failure is never mistaken for a refusal.
+/// But poolers use `08P01`, and some drivers have no code at all. Then the text decides: for a failed connection,
+/// libpq, and with it psycopg and psycopg2, passes on nothing else, in the language of the server's `lc_messages`.
 ///
 /// ```
 /// use secretcache::login_refused;

@@ -35,10 +35,10 @@ pub use iam_token::sign_token;
 /// A client of the service.
 pub(super) struct AwsSource {
     client: Client,
-    /// Its URL.
+    /// The endpoint's URL.
     pub(super) endpoint: String,
     tokens: TokenSigner,
-    /// What the client was made of.
+    /// The configuration that the client was built from.
     settings: SdkConfig,
     endpoint_url: Option<String>,
 }
@@ -48,12 +48,12 @@ impl AwsSource {
         options.reach().await
     }
 
-    /// Its Region.
+    /// The client's Region.
     pub(super) fn region(&self) -> &str {
         self.settings.region().map_or("", Region::as_ref)
     }
 
-    /// Makes a call; `operation` is the API's name of it.
+    /// Makes a call; `operation` is the API's name for it.
     async fn ask<T, E>(
         &self,
         operation: &'static str,
@@ -69,8 +69,8 @@ impl AwsSource {
 
 type Sent<T, E> = Result<T, SdkError<E, HttpResponse>>;
 
-/// The version in an answer of `GetSecretValue`, or in an entry of `BatchGetSecretValue`: two types of the SDK with
-/// the same fields.
+/// Converts a response of `GetSecretValue`, or an entry of `BatchGetSecretValue`, to a version. They are two types of
+/// the SDK with the same fields.
 macro_rules! fetched {
     ($answer:expr) => {{
         let answer = $answer;
@@ -114,7 +114,7 @@ impl SecretSource for AwsSource {
             if let Some(login) = IamLogin::of_id(id) {
                 return self.tokens.fetch(&login?, selector).await;
             }
-            // The stage is always sent, AWSCURRENT too: policies may be conditioned on it.
+            // The stage is always sent, even AWSCURRENT, because policies can have conditions on it.
             let call = self
                 .client
                 .get_secret_value()
@@ -153,8 +153,8 @@ fn system_time(date: DateTime) -> Option<std::time::SystemTime> {
     date.try_into().ok()
 }
 
-/// What a failed call of the AWS SDK means, with the service's own words where it answered. `operation` is the API's name
-/// of the call, such as `GetSecretValue`.
+/// Converts the error of a failed AWS SDK call, with the service's own message if it answered. `operation` is the API's
+/// name for the call, such as `GetSecretValue`.
 pub fn service_error<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
@@ -162,7 +162,7 @@ where
     meaning(operation, error, "", None)
 }
 
-/// As [`service_error`], with the endpoint's URL where it is known, and why the last attempt got no answer.
+/// As [`service_error`], with the endpoint's URL if it is known, and why the last attempt got no answer.
 fn meaning<E>(
     operation: &'static str,
     error: SdkError<E, HttpResponse>,
@@ -215,13 +215,14 @@ fn unreachable_endpoint(operation: &str, endpoint: &str, reason: &str) -> Error 
     Error::new(ErrorKind::Connection, format!("{operation}: cannot reach {endpoint}: {reason}"))
 }
 
-/// An answer that is none of the protocol's. The SDK takes a broken body of a success for an error without a code.
+/// The error for a response that does not follow the protocol. The SDK treats a success with a broken body as an error
+/// without a code.
 fn not_understood(operation: &str, status: u16) -> Error {
     let kind = if status >= 500 { ErrorKind::ServiceUnavailable } else { ErrorKind::InvalidResponse };
     Error::new(kind, format!("{operation}: unexpected response (HTTP {status})"))
 }
 
-/// A request that never got an answer: no credentials, or no connection.
+/// The error for a request that never got an answer: no credentials, or no connection.
 fn not_sent(operation: &'static str, endpoint: &str, error: &(dyn StdError + 'static)) -> Error {
     let credentials = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
     let reason = root_cause(error);
@@ -250,7 +251,7 @@ fn no_credentials(error: &CredentialsError) -> Error {
     Error::new(ErrorKind::NoCredentials, format!("{problem}: {text}"))
 }
 
-/// An error and what caused it, outermost first.
+/// Returns an error and its causes, outermost first.
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }

@@ -7,12 +7,13 @@ use std::sync::{Mutex, PoisonError};
 use super::process::PerProcess;
 use crate::cache::brake::Brake;
 
-/// A bound on what is remembered: a program asks a few endpoints, and only tests ask many.
+/// The most brakes kept. A program uses a few endpoints, and only tests use many.
 const MOST: usize = 256;
 
 static BRAKES: PerProcess<Mutex<HashMap<String, Brake>>> = PerProcess::new();
 
-/// The brake that this process has for an endpoint, by its URL: see [`Cache::share_brake`](crate::host::Cache::share_brake).
+/// Returns this process's brake for an endpoint, by its URL; see
+/// [`Cache::share_brake`](crate::host::Cache::share_brake).
 pub fn brake_of(endpoint: &str) -> Brake {
     let Ok(brakes) = BRAKES.get_or_try_make(|| Ok::<_, Infallible>(Mutex::default()));
     let mut brakes = brakes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -131,7 +131,7 @@ impl Builder {
     }
 
     /// A role to assume for the secrets whose id, name or ARN as you pass it to a read, begins with `prefix`, with the
-    /// external id that its trust policy requires. The longest prefix counts; if none matches, a secret is read with the
+    /// external id that its trust policy requires. The longest prefix wins; if none matches, a secret is read with the
     /// cache's own credentials. At most 20 roles.
     ///
     /// ```
@@ -152,9 +152,9 @@ impl Builder {
         self
     }
 
-    /// A Region with replicas of the secrets, to be read while a secret's own Region does not answer; several are tried in the
-    /// order in which they were added. If the Region has its own endpoint, write it with the name: `eu-west-1=https://…`. A
-    /// replica may lag, so its version replaces a cached one only if it was created later.
+    /// A Region with replicas of the secrets, to be read while a secret's own Region does not answer; several are tried
+    /// in the order in which they were added. If the Region has its own endpoint, write it with the name:
+    /// `eu-west-1=https://…`. A replica can lag, so its version replaces a cached one only if it was created later.
     pub fn fallback_region(mut self, region: impl Into<String>) -> Self {
         self.options.fallback_regions.push(region.into());
         self
@@ -218,7 +218,7 @@ impl Builder {
         self.options.validate()?;
         let several = !self.options.roles.is_empty() || !self.options.fallback_regions.is_empty();
         if self.source.is_some() && several {
-            let text = "roles and fallback Regions cannot be combined with your own source, which decides itself which account and Region it asks";
+            let text = "roles and fallback Regions cannot be combined with your own source, which chooses its account and Region itself";
             return Err(Error::new(ErrorKind::InvalidConfiguration, text));
         }
         if self.config.lock_memory {

@@ -18,7 +18,7 @@ use crate::time::{Coarse, Now};
 pub struct SystemClock;
 
 impl SystemClock {
-    /// What a hit compares with: about five nanoseconds on Linux.
+    /// Returns the time that a hit compares with, in about five nanoseconds on Linux.
     #[inline]
     pub fn coarse() -> Coarse {
         thread_local!(static LAST: Cell<Coarse> = const { Cell::new(Coarse { monotonic: 0, wall: 0 }) });
@@ -62,8 +62,8 @@ mod platform {
     #[inline]
     fn read(clock: libc::clockid_t) -> libc::timespec {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `time` is a valid place to write to. The call cannot fail for the clocks named above, which every
-        // kernel since 2.6.39 has; if it did, the time would be zero, which makes every value look old: safe.
+        // SAFETY: `time` is a valid place to write to, and initialized even if the call fails. It cannot fail for the
+        // clocks named above, which every kernel since 2.6.39 has.
         unsafe { libc::clock_gettime(clock, &raw mut time) };
         time
     }
@@ -89,10 +89,10 @@ mod platform {
         u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Where the monotonic clock stops during sleep, the wall clock notices it.
+    /// If the monotonic clock stops during sleep, the wall clock still shows it.
     pub(super) fn boot() -> Duration {
         static START: OnceLock<Instant> = OnceLock::new();
-        // Counted from one second, so that the first moment is not taken for a deadline that has passed.
+        // Counted from one second, so that the first moment is not mistaken for a deadline that has passed.
         START.get_or_init(Instant::now).elapsed() + Duration::from_secs(1)
     }
 }

@@ -19,7 +19,8 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{Selector, Stage};
 use crate::secret::Secret;
 
-/// A connection to be made with a credential that may be rotating: see [`SecretCache::connect`](super::SecretCache::connect).
+/// A connection to make with a credential that may be rotating; see
+/// [`SecretCache::connect`](super::SecretCache::connect).
 #[derive(Clone, Copy, Debug)]
 #[must_use = "nothing happens until it is run"]
 pub struct Connect<'a> {
@@ -49,8 +50,8 @@ impl<'a> Connect<'a> {
     /// Connects, on any executor. `is_rejected` says whether an error means that the login is refused. When the time is
     /// up, a login in progress is dropped.
     ///
-    /// `connect` is given the credential for good: its future may then move between threads, as pools and
-    /// `tokio::spawn` ask.
+    /// `connect` takes the credential by value, so that its future can move between threads, as pools and
+    /// `tokio::spawn` require.
     ///
     /// # Errors
     ///
@@ -106,7 +107,7 @@ impl<'a> Connect<'a> {
         })
     }
 
-    /// Connects on this thread. This waits for a login that hangs: give your function its own time limit.
+    /// Connects on this thread. It cannot interrupt a login that hangs: give your function its own time limit.
     ///
     /// # Errors
     ///
@@ -120,20 +121,20 @@ impl<'a> Connect<'a> {
         let mut connecting =
             Box::pin(self.run(|credential| std::future::ready(connect(&credential)), is_rejected));
         wait_for(&mut connecting, None).unwrap_or_else(|| {
-            Err(ConnectError::Secret(Error::new(ErrorKind::Internal, "an endless wait has ended")))
+            Err(ConnectError::Secret(Error::new(ErrorKind::Internal, "a wait without a limit has ended")))
         })
     }
 }
 
-/// Does the [`Action::Refresh`] of an attempt.
+/// Carries out the [`Action::Refresh`] of an attempt.
 async fn recheck(cache: &Handle, id: &str, stage: Stage) -> Result<Secret, Error> {
     cache.start_asking(id, Selector::from(stage), Cache::recheck)?.await
 }
 
-/// What a future gives, unless it takes longer than `span`.
+/// Returns a future's output, or `None` if it takes longer than `span`.
 async fn within<F: Future>(span: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
-    // Most logins of blocking callers end at the first look, and need no timer.
+    // Most logins of blocking callers finish at the first poll, and need no timer.
     let first = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
     if let Poll::Ready(output) = first {
         return Some(output);
@@ -146,24 +147,24 @@ async fn within<F: Future>(span: Duration, future: F) -> Option<F::Output> {
     .await
 }
 
-/// Sleeps on our own runtime, since the caller may run on any.
+/// Sleeps on our own runtime, because the caller may run on any.
 async fn sleep(span: Duration) {
     if let Ok(handle) = runtime::handle() {
         let _ended = handle.spawn(async move { tokio::time::sleep(span).await }).await;
     }
 }
 
-/// Why there is no connection. `E` is the error of the login function.
+/// Why no connection was made. `E` is the error of the login function.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError<E> {
-    /// No version logs in.
+    /// The login was refused with every version.
     Rejected {
         /// The last error; `None` if every version was refused earlier and not tried again.
         last: Option<E>,
         /// The versions that were refused, in order.
         tried: Vec<RejectedVersion>,
-        /// The secret and what was tried, for people.
+        /// A message that names the secret and the versions that were tried.
         text: String,
     },
     /// The secret could not be read, or is not a JSON object.

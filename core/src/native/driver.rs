@@ -16,8 +16,8 @@ use crate::error::Error;
 use crate::id::{Selector, Stage};
 use crate::secret::Secret;
 
-/// What bindings do with a [`SecretCache`] and programs need not: they wait in their own way, and keep values on their own
-/// side.
+/// Operations on a [`SecretCache`] that only bindings need: they wait with their host's primitives, and keep their own
+/// copies of values.
 ///
 /// ```
 /// use secretcache::host::Driver as _;
@@ -27,35 +27,36 @@ use crate::secret::Secret;
 /// assert!(cache.hit("prod/db", Selector::CURRENT).is_none(), "nothing has been read yet");
 /// ```
 pub trait Driver: sealed::Sealed {
-    /// The value, if it is in memory and fresh. Takes no lock, allocates nothing.
+    /// Returns the cached value if it is still fresh. Takes no lock, allocates nothing.
     fn hit(&self, id: &str, selector: Selector<'_>) -> Option<Hit<'_>>;
 
-    /// Whether a value that this cache gave is still what it would give. Counts as a hit if so. For bindings that keep
-    /// the last value at hand.
+    /// Whether a value that this cache returned earlier can be served again; if so, this counts as a hit. For bindings
+    /// that keep the last value.
     fn hit_again(&self, secret: &Secret) -> bool;
 
-    /// How long ago the value that is held was last confirmed: see [`Cache::age`].
+    /// Returns the time since the cached value was last confirmed; see [`Cache::age`].
     fn age(&self, id: &str, selector: Selector<'_>) -> Option<Duration>;
 
-    /// Whether a reader who wants a value of less than this age must have it fetched first: see [`Cache::is_older`].
+    /// Whether a read with this `max_age` must refresh the value first; see [`Cache::is_older`].
     fn is_older(&self, id: &str, selector: Selector<'_>, max_age: Duration) -> bool;
 
-    /// Notes hits that a binding answered on its own side: see [`Cache::note_hits`].
+    /// Counts hits that a binding served itself; see [`Cache::note_hits`].
     fn note_hits(&self, id: &str, selector: Selector<'_>, count: u64);
 
-    /// Raises one of the binding's counters whenever a value returned earlier must not be served again
-    /// without a lookup; see [`Cache::count_changes_in`]. They count in this process only.
+    /// Increments one of the binding's counters whenever a value returned earlier must not be served again without a
+    /// lookup; see [`Cache::count_changes_in`]. This covers changes in this process only.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the cache is closed.
     fn count_changes_in(&self, counters: &Arc<[AtomicU32]>) -> Result<(), Error>;
 
-    /// Begins a read: answers it, or sees to it that it is being fetched. When the wait is over, pass the outcome to
-    /// [`Outcome::for_reader`](crate::host::Outcome::for_reader); when patience is, see [`Driver::give_up`].
+    /// Begins a read: answers it, or makes sure that a fetch is in progress. When the fetch has ended, pass its outcome
+    /// to [`Outcome::for_reader`](crate::host::Outcome::for_reader). When the reader's patience runs out first, see
+    /// [`Driver::give_up`].
     fn start(&self, id: &str, selector: Selector<'_>) -> ReadState<'_>;
 
-    /// What a reader gets that has waited for [`Waiter::patience`]: the last-known value.
+    /// Returns the last known value to a reader that has waited for [`Waiter::patience`].
     fn give_up(&self, id: &str, selector: Selector<'_>, waiter: &Waiter) -> Option<Secret>;
 
     /// Begins a forced refresh.
@@ -65,7 +66,7 @@ pub trait Driver: sealed::Sealed {
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the cache is closed.
     fn start_refresh(&self, id: &str, selector: Selector<'_>) -> Result<Task<Secret>, Error>;
 
-    /// Begins what a [`ConnectAttempt`] wants by [`Action::Refresh`](crate::host::Action::Refresh).
+    /// Begins the [`Action::Refresh`](crate::host::Action::Refresh) of a [`ConnectAttempt`].
     ///
     /// # Errors
     ///
@@ -79,7 +80,7 @@ pub trait Driver: sealed::Sealed {
     /// As [`SecretCache::prefetch`].
     fn start_prefetch(&self, ids: Vec<String>) -> Result<Task<Vec<(String, Error)>>, Error>;
 
-    /// The attempt behind [`SecretCache::connect`].
+    /// Creates the attempt that [`SecretCache::connect`] is based on.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::process::PerProcess;
 use super::runtime::spawn_thread;
 
-/// `None` once it was ended.
+/// `None` once it has been ended.
 static THREAD: PerProcess<Mutex<Option<Running>>> = PerProcess::new();
 
 thread_local!(static IS_EVENT_THREAD: Cell<bool> = const { Cell::new(false) });
@@ -17,7 +17,7 @@ type Task = Box<dyn FnOnce() + Send>;
 
 struct Running {
     tasks: Sender<Task>,
-    /// Hangs up when the thread ends.
+    /// Disconnects when the thread ends.
     end: Mutex<Receiver<()>>,
 }
 
@@ -39,11 +39,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs `task` on the events thread, one after the other, in order; the thread starts with the first.
+/// Runs `task` on the event thread. Tasks run one after the other, in order; the first one starts the thread.
 ///
-/// For bindings that hand events to programs: neither the runtime, which must go on, nor a reader, who may be far away
-/// or hold locks, should run a program's callbacks. If no thread can be started, or after [`end_event_thread`], the task
-/// is dropped.
+/// For bindings that pass events to programs. A program's callbacks should run neither on the runtime, which must not
+/// be held up, nor on a reader's thread, which may hold locks. If no thread can be started, or after
+/// [`end_event_thread`], the task is dropped.
 pub fn run_on_event_thread(task: impl FnOnce() + Send + 'static) {
     let Ok(thread) = THREAD.get_or_try_make(|| Running::start().map(|running| Mutex::new(Some(running))))
     else {
@@ -51,19 +51,19 @@ pub fn run_on_event_thread(task: impl FnOnce() + Send + 'static) {
     };
     let tasks = lock(thread).as_ref().map(|running| running.tasks.clone());
     if let Some(tasks) = tasks {
-        // A send fails only if the thread is gone; then there is nobody to tell.
+        // A send fails only if the thread is gone; then the task is dropped.
         let _ = tasks.send(Box::new(task));
     }
 }
 
-/// Ends the events thread once it has done what it was given, and waits for that, at most for `patience`. A task of it may
-/// call this: then nobody waits, and the thread ends after that task and those before it in the queue.
+/// Ends the event thread after the tasks it already has, and waits for that, at most for `patience`. A task on the
+/// thread can call this too: then nothing waits, and the thread ends after the tasks that are already queued.
 pub fn end_event_thread(patience: Duration) {
     let Ok(thread) = THREAD.get_or_try_make(|| Ok::<_, ()>(Mutex::new(None))) else { return };
     let Some(Running { tasks, end }) = lock(thread).take() else { return };
     drop(tasks);
     if !IS_EVENT_THREAD.get() {
-        // It hangs up rather than sending anything, and is not waited for any longer than this.
+        // It disconnects without sending anything; after `patience`, the wait is over in any case.
         let _ = lock(&end).recv_timeout(patience);
     }
 }

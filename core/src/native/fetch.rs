@@ -1,4 +1,4 @@
-//! How a permit is completed with a source: which calls are made, and in which order.
+//! How a permit gets its answer from a source: which calls are made, and in which order.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,9 +17,9 @@ use crate::wire::Answer;
 
 /// Asks the source on behalf of a permit.
 ///
-/// A first read is one `GetSecretValue`. A refresh asks `DescribeSecret` whether the version moved, which needs no
-/// decryption and has the larger quota, and fetches only if it did. Where `DescribeSecret` is denied, a refresh
-/// fetches each time. Tokens are signed, which is no call.
+/// A first read is one `GetSecretValue`. A refresh calls `DescribeSecret` to find out whether the label moved, which
+/// needs no decryption and has the larger quota, and fetches only if it did. If `DescribeSecret` is denied, every
+/// refresh fetches. Tokens are signed locally, without a call.
 pub(super) async fn answer(
     permit: &FetchPermit,
     source: &dyn SecretSource,
@@ -27,7 +27,7 @@ pub(super) async fn answer(
 ) -> Result<Answer, Error> {
     let (id, selector) = (permit.id(), permit.selector());
     if IamLogin::has_id(id) {
-        // Each token is another, and nobody is asked for one.
+        // Each token is different, and signing one takes no call.
         return source.fetch(id, selector).await.map(Answer::value);
     }
     let fetch = async || {
@@ -55,7 +55,7 @@ pub(super) async fn answer(
     }
 }
 
-/// Makes an error of a panic in a source: those who wait would else ask again, and again.
+/// Turns a panic in a source into an error. Otherwise the readers that wait would start the fetch again and again.
 pub(super) async fn caught<T>(asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let mut asking = pin!(asking);
     poll_fn(|context| {
@@ -67,13 +67,13 @@ pub(super) async fn caught<T>(asking: impl Future<Output = Result<T, Error>>) ->
     .await
 }
 
-/// How often one request is repeated because the process was suspended during it.
+/// The most times that one request is repeated because the process was suspended during it.
 pub(super) const MOST_RESUMES: usize = 3;
 
-/// Whether the process must have stood still during a request: it took longer than its timeouts allow.
+/// Whether the process must have been suspended during a request: it took longer than its timeouts allow.
 ///
-/// After a stop, a suspension or the restore of a snapshot, an answer may be from before. It is neither believed nor
-/// counted as a failure; the request is made anew, over new connections.
+/// After a stop, a suspension or the restore of a snapshot, an answer may be outdated. It is neither used nor counted
+/// as a failure; the request is repeated over new connections.
 pub(super) fn was_suspended(start: &Now, end: &Now, timeout: Duration) -> bool {
     end.since(start) > timeout * 2 + Duration::from_secs(5)
 }

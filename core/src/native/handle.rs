@@ -1,4 +1,5 @@
-//! What all processes that come of a fork have of a cache: its settings, its listeners, and where each finds its own part.
+//! The part of a cache that forked processes inherit: its settings, its listeners, and the slot for each process's own
+//! part.
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,13 +47,13 @@ impl Handle {
         }
     }
 
-    /// This process's part, if it has one yet.
+    /// This process's part, if it has been created.
     #[inline(always)]
     pub(super) fn made(&self) -> Option<&Arc<Inner>> {
         self.inner.get()
     }
 
-    /// This process's part, made if there is none.
+    /// Returns this process's part, creating it if necessary.
     #[inline]
     pub(super) fn inner(&self) -> Result<&Arc<Inner>, Error> {
         match self.inner.get() {
@@ -74,7 +75,7 @@ impl Handle {
             Ok::<_, Error>(Arc::new(Inner::new(cache, self.transport.clone())))
         })?;
         if self.closed.load(Ordering::Acquire) {
-            inner.cache.close(); // while it was made
+            inner.cache.close(); // closed while it was being created
         }
         Ok(inner)
     }
@@ -111,7 +112,7 @@ impl Handle {
         self.made()?.cache.give_up(id, selector, waiter, SystemClock::now())
     }
 
-    /// Has a version fetched now.
+    /// Starts to fetch a version now.
     pub(super) fn start_asking(
         &self,
         id: &str,

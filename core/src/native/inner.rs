@@ -1,4 +1,4 @@
-//! What one process has of a cache, and how it asks the source.
+//! One process's part of a cache, and its requests to the source.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,19 +19,19 @@ use crate::id::Selector;
 use crate::secret::Secret;
 use crate::wire::Answer;
 
-/// What one process has of a cache.
+/// One process's part of a cache.
 pub(super) struct Inner {
     pub(super) cache: Cache,
-    /// Something was completed, so the refresher's next look may have to come sooner.
+    /// Wakes the refresher when a request has completed, because its next work may be due sooner.
     pub(super) wake: Arc<Notify>,
     pub(super) places: Places,
     pub(super) refreshing: AtomicBool,
 }
 
-/// How a read begins: see [`Driver::start`](super::Driver::start).
+/// The state of a read that has begun; see [`Driver::start`](super::Driver::start).
 #[derive(Debug)]
 pub enum ReadState<'a> {
-    /// It is answered.
+    /// The read is answered.
     Ready(Result<Hit<'a>, Error>),
     /// The answer is being fetched.
     Wait(Waiter),
@@ -47,7 +47,7 @@ impl Inner {
         }
     }
 
-    /// Begins a read: answers it, or sees to it that it is being fetched.
+    /// Begins a read: answers it, or makes sure that a fetch is in progress.
     pub(super) fn start(self: &Arc<Self>, id: &str, selector: Selector<'_>) -> ReadState<'_> {
         match self.cache.lookup(id, selector, SystemClock::now()) {
             Lookup::Hit(hit) => ReadState::Ready(Ok(hit)),
@@ -95,7 +95,7 @@ impl Inner {
         Ok(self.with_names(permit, answer))
     }
 
-    /// The answer, with whether the secret's other ids mean the same to this cache.
+    /// Restricts the answer to this id, if the cache reads the secret's other ids with another role.
     pub(super) fn with_names(&self, permit: &FetchPermit, answer: Answer) -> Answer {
         let arn = answer.arn().or_else(|| permit.known().and_then(Secret::arn));
         let is_one = arn.is_none_or(|arn| self.places.are_one(permit.id(), arn));
@@ -138,7 +138,7 @@ mod tests {
         }
     }
 
-    /// Nobody can tell what a program's own source asks: see "What does an outage cost?" in the design notes.
+    /// The endpoint of a program's own source is unknown; see "What does an outage cost?" in the design notes.
     #[tokio::test]
     async fn caches_over_a_source_of_the_programs_own_have_a_brake_each() {
         let source: Arc<dyn SecretSource> = Arc::new(Own);

@@ -4,7 +4,7 @@ use once_cell::race::OnceBox;
 
 use crate::event::{Event, Listener};
 
-/// Belongs to a cache in all processes that come of a fork; each finds in it what was added before.
+/// The listeners of a cache. Forked children inherit those that were added before.
 #[derive(Default)]
 pub(super) struct Listeners(OnceBox<Node>);
 
@@ -21,7 +21,7 @@ impl Listeners {
             node = refused;
             match place.0.get() {
                 Some(taken) => place = &taken.next,
-                None => return, // a place that refuses is taken
+                None => return, // never happens: a place that refuses is taken
             }
         }
     }

@@ -12,14 +12,14 @@ use crate::id::Selector;
 use crate::source::{Batch, BoxFuture, SecretSource};
 use crate::wire::Description;
 
-/// How many values lie in each locked page. Values are smaller than pages, and locks of the system do not count.
+/// The number of values in each locked page. Values can share a page, and the system does not count locks.
 static PAGES: PerProcess<Mutex<HashMap<usize, usize>>> = PerProcess::new();
 
 /// The pages of a value, locked until this is dropped.
 #[derive(Debug)]
 struct LockedPages {
     pages: Vec<usize>,
-    /// A forked child inherits no locks.
+    /// The generation that locked the pages: a forked child inherits no locks.
     generation: u64,
 }
 
@@ -41,7 +41,7 @@ impl LockedPages {
             Ok(())
         });
         drop(counts);
-        result.map(|()| locked) // else those that are locked are unlocked again
+        result.map(|()| locked) // on an error, `locked` is dropped and unlocks its pages
     }
 }
 
@@ -67,7 +67,7 @@ impl Drop for LockedPages {
     }
 }
 
-/// A source whose values are locked as soon as they are there.
+/// A source that locks the memory of values as soon as they arrive.
 #[derive(Debug)]
 pub(super) struct LockingSource(pub(super) Arc<dyn SecretSource>);
 
@@ -106,7 +106,7 @@ fn refused(error: &io::Error) -> Error {
     Error::new(ErrorKind::ResourceExhausted, text)
 }
 
-/// Whether this process may lock memory at all.
+/// Checks whether this process can lock memory at all.
 ///
 /// # Errors
 ///
@@ -122,13 +122,13 @@ mod system {
     use std::io;
 
     pub(super) fn page_size() -> usize {
-        // SAFETY: it only asks for a number.
+        // SAFETY: the call only returns a number.
         usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096).max(1)
     }
 
     pub(super) fn lock(address: usize, length: usize) -> io::Result<()> {
         let page = address as *mut libc::c_void;
-        // SAFETY: the page is mapped, for a value lies in it; neither call reads or changes what it holds.
+        // SAFETY: the page is mapped, because it holds a value; neither call reads or changes its contents.
         unsafe {
             if libc::mlock(page, length) != 0 {
                 return Err(io::Error::last_os_error());
@@ -143,10 +143,10 @@ mod system {
         Ok(())
     }
 
-    /// A failure means that the page is gone, with its lock.
+    /// A failure means that the page is no longer mapped, and so no longer locked.
     pub(super) fn unlock(address: usize, length: usize) {
         let page = address as *mut libc::c_void;
-        // SAFETY: as above; a page that is not mapped any more is an error of the calls.
+        // SAFETY: as above; for a page that is no longer mapped, the calls return an error.
         unsafe {
             libc::munlock(page, length);
             #[cfg(target_os = "linux")]

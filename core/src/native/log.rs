@@ -1,4 +1,4 @@
-//! How often a misfortune is written to the log.
+//! Limits how often failures are logged.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,9 +8,9 @@ use crate::event::{Event, Listener};
 use crate::native::SystemClock;
 use crate::time::Now;
 
-/// The longest silence about a failure that continues.
+/// The time between warnings about a failure that continues.
 const EVERY: Duration = Duration::from_secs(60);
-/// A bound on what is remembered about single secrets.
+/// The most secrets remembered.
 const MOST: usize = 4096;
 
 /// Lets through one warning per secret and minute, whatever the rate of failures.
@@ -32,7 +32,7 @@ pub struct LogLimiter {
 }
 
 impl LogLimiter {
-    /// Whether this event is worth a warning now: see [`Event::should_warn`].
+    /// Whether to log this event as a warning now; see [`Event::should_warn`].
     pub fn admits(&self, event: &Event, now: Now) -> bool {
         if !event.should_warn() {
             return false;
@@ -49,7 +49,7 @@ impl LogLimiter {
     }
 }
 
-/// Writes misfortunes to `tracing` as warnings, and new versions as information.
+/// Writes failures to `tracing` as warnings, and new versions as information.
 pub(super) fn tracing_listener() -> Listener {
     let limiter = LogLimiter::default();
     std::sync::Arc::new(move |event| {

@@ -1,6 +1,6 @@
 //! The native driver: an embedded tokio runtime, the AWS SDK as source, a background refresher.
 //!
-//! Nothing here starts before the first read, and a forked child makes everything again.
+//! Nothing here starts before the first read, and a forked child recreates everything.
 
 mod aws;
 mod brakes;

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind};
 use crate::place::{Role, check_fallback_regions, check_role_arn, check_roles, region_and_url};
 
-/// Where the service is, and the credentials to use. What is not set is found as botocore and the AWS command line find
-/// it: environment, profile, container or instance role.
+/// How to reach AWS: the endpoint, the credentials and the network. What is not set is found as botocore and the AWS
+/// command line find it: environment, profile, container or instance role.
 ///
 /// ```
 /// use secretcache::host::Options;
@@ -37,13 +37,13 @@ pub struct Options {
     pub credentials: Option<Credentials>,
     /// A role to assume with the credentials found, for instance in the account that owns the secrets.
     pub role_arn: Option<String>,
-    /// The external id that the role's trust policy asks for.
+    /// The external id that the role's trust policy requires.
     pub external_id: Option<String>,
-    /// Further roles, for the secrets whose id, as reads write it, begins with the key; the longest key counts. They are
-    /// assumed with the credentials that the cache otherwise has. At most 20 roles.
+    /// More roles, for the secrets whose id, as reads write it, begins with the key; the longest key wins. They are
+    /// assumed with the credentials that the cache uses otherwise. At most 20 roles.
     pub roles: BTreeMap<String, Role>,
-    /// The Regions with replicas of the secrets, in the order in which they are read while a secret's own Region does not
-    /// answer. A Region whose endpoint is not its own is written with it: `eu-west-1=https://…`.
+    /// The Regions with replicas of the secrets, in the order in which they are read while a secret's own Region does
+    /// not answer. If a Region has its own endpoint, write it with the name: `eu-west-1=https://…`.
     pub fallback_regions: Vec<String>,
     /// How long a Region may take to answer before the next one is asked. Default: [`Options::FALLBACK_AFTER`].
     pub fallback_after: Option<Duration>,
@@ -62,9 +62,9 @@ pub struct Options {
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Options {
-    /// 2 s: as long as the first of an operation's attempts may take by default, so a Region is left after one whole attempt,
-    /// a slow connection included. A read that a program waits for then takes little longer than usual, where the second
-    /// and third attempt would take three more seconds.
+    /// 2 s: the default time limit of an operation's first attempt, so a Region is left after one whole attempt, a slow
+    /// connection included. A read that a program waits for then takes little longer than usual; the second and third
+    /// attempts would take three more seconds.
     pub const FALLBACK_AFTER: Duration = Duration::from_secs(2);
 
     /// The same settings for another Region.

@@ -1,26 +1,27 @@
-//! Whether a Region is asked, where another can be asked in its place.
+//! Decides whether to ask a Region, if another one can be asked instead.
 
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::time::Now;
 
-/// What is known of a Region: one that did not answer is left alone for a while, and then asked by one request at a time.
+/// The state of a Region. One that did not answer is skipped for a while, and then probed by one request at a time.
 #[derive(Debug, Default)]
 pub(super) struct Outage {
     failures: u32,
     error: Option<Error>,
-    /// Until then, counted from boot, it is passed over.
+    /// When it stops being skipped, counted from boot.
     until: Duration,
 }
 
 impl Outage {
-    /// Lets a request go there, or gives the reason why not. `pause` says how long to wait after so many failures before.
+    /// Lets a request go there, or returns the error for which it is skipped. `pause` returns how long to wait after
+    /// that many earlier failures.
     pub(super) fn turn(&mut self, now: &Now, pause: impl Fn(u32) -> Duration) -> Result<(), Error> {
         match &self.error {
             Some(error) if now.boot < self.until => Err(error.clone()),
             Some(_) => {
-                // Others pass it over while this one finds out.
+                // Other requests skip it while this one probes.
                 self.until = now.boot.saturating_add(pause(self.failures));
                 Ok(())
             }
@@ -28,7 +29,7 @@ impl Outage {
         }
     }
 
-    /// Notes how a request ended.
+    /// Records the result of a request.
     pub(super) fn note(&mut self, failure: Option<&Error>, now: &Now, pause: impl Fn(u32) -> Duration) {
         match failure {
             Some(error) => {
@@ -56,7 +57,7 @@ mod tests {
         outage.note(Some(&failure), &at(10), pause);
         assert_eq!(outage.turn(&at(10), pause).unwrap_err().kind(), ErrorKind::Timeout);
         outage.turn(&at(11), pause).unwrap();
-        assert!(outage.turn(&at(11), pause).is_err(), "one request finds out");
+        assert!(outage.turn(&at(11), pause).is_err(), "only one request probes");
         outage.note(Some(&failure), &at(12), pause);
         assert!(outage.turn(&at(13), pause).is_err(), "the pauses grow");
         outage.turn(&at(14), pause).unwrap();

@@ -20,24 +20,25 @@ use crate::id::without_suffix;
 use crate::place::{Place, region_and_url, region_of, role_of};
 use crate::source::SecretSource;
 
-/// A bound on what ids can make a process keep: a program has a few Regions and roles.
+/// The most sources kept, whatever ids are read. A program has only a few Regions and roles.
 const MOST: usize = 256;
 
 /// The sources of one cache in one process, each connected when it is first needed.
 pub(super) struct Places {
     pub(super) transport: Transport,
-    /// A cell for each: nobody waits while another place is connected.
+    /// A cell for each place, so that no read waits while another place is being connected.
     cells: Mutex<HashMap<Place, Cell>>,
 }
 
 type Cell = Arc<OnceCell<Arc<Connected>>>;
 
-/// One source.
+/// A connected source.
 pub(super) struct Connected {
     pub(super) source: Arc<dyn SecretSource>,
-    /// Until then, in seconds since boot, secrets are fetched one by one: `BatchGetSecretValue` was refused.
+    /// The time, in seconds since boot, until which secrets are fetched one by one, because `BatchGetSecretValue` was
+    /// refused.
     pub(super) no_batch_until: AtomicU64,
-    /// Whether it answers, where another Region can be asked in its place.
+    /// Whether it answers. Only used if another Region can be asked instead.
     pub(super) outage: Mutex<Outage>,
     aws: Option<Arc<AwsSource>>,
 }
@@ -47,7 +48,7 @@ impl Places {
         Self { transport, cells: Mutex::default() }
     }
 
-    /// Where a secret is asked for.
+    /// Returns the place to read a secret at.
     pub(super) fn place_of(&self, id: &str) -> Place {
         match &self.transport {
             Transport::Aws(options) => Place::of(id, &options.roles),
@@ -55,7 +56,7 @@ impl Places {
         }
     }
 
-    /// Whether a secret's ARN means to this cache what the id does: a role may be for one of them only.
+    /// Whether this cache reads a secret's ARN with the same role as the id.
     pub(super) fn are_one(&self, id: &str, arn: &str) -> bool {
         match &self.transport {
             Transport::Aws(options) => {
@@ -66,7 +67,7 @@ impl Places {
         }
     }
 
-    /// The Regions with replicas of a secret, to be asked while its own does not answer.
+    /// Returns the Regions with replicas of a secret, which are asked while its own Region does not answer.
     pub(super) fn replica_regions(&self, id: &str, home: &Connected) -> Vec<&str> {
         let Transport::Aws(options) = &self.transport else { return Vec::new() };
         let regions = options.fallback_regions.iter().map(|text| region_and_url(text).0);
@@ -80,7 +81,7 @@ impl Places {
         (!options.fallback_regions.is_empty()).then_some(after)
     }
 
-    /// Whether an answer says nothing of the cache's own endpoint: it is another Region's, or STS's.
+    /// Whether an answer says nothing about the cache's own endpoint, because it comes from another Region or from STS.
     pub(super) fn is_elsewhere<T>(&self, id: &str, answer: &Result<T, Error>) -> bool {
         let fault = answer.as_ref().err().and_then(Error::fault);
         if fault.is_some_and(|fault| fault.operation == "AssumeRole") {
@@ -101,7 +102,8 @@ impl Places {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The source of a place, connected if necessary. A role is assumed with what the cache itself is in the same Region.
+    /// Returns the source for a place, connecting it if necessary. A role is assumed with the cache's own credentials
+    /// in the same Region.
     pub(super) async fn connect(&self, place: &Place, cache: &Cache) -> Result<Arc<Connected>, Error> {
         let options = match &self.transport {
             Transport::Aws(options) => options,
@@ -116,7 +118,7 @@ impl Places {
             Ok(Connected::aws(own, cache))
         };
         let mut there = self.connected(Place::default(), making).await?;
-        // A name, and an ARN of the cache's own Region, are in the same place.
+        // A name and an ARN in the cache's own Region have the same place.
         let region = place.region.clone().filter(|region| region != there.region());
         if let Some(region) = &region {
             let making = async { Ok(Connected::aws(AwsSource::connect(&options.at(region)).await?, cache)) };
@@ -127,7 +129,7 @@ impl Places {
         self.connected(Place { role: Some(role.clone()), region }, making).await
     }
 
-    /// What is at a place, made if there is nothing.
+    /// Returns the source for a place; `making` connects it if necessary.
     async fn connected(
         &self,
         place: Place,
@@ -150,12 +152,13 @@ impl Connected {
         Arc::new(Self { source, no_batch_until: AtomicU64::new(0), outage: Mutex::default(), aws })
     }
 
-    /// The Region that is asked; empty for a program's own source.
+    /// The Region that it asks; empty for a program's own source.
     pub(super) fn region(&self) -> &str {
         self.aws.as_ref().map_or("", |aws| aws.region())
     }
 
-    /// The error of a request that has not ended in time, with why its last attempt got no answer, if that is known.
+    /// Returns the error of a request that did not end in time. `missed` is why its last attempt got no answer, if that
+    /// is known.
     pub(super) fn late(&self, after: Duration, missed: Option<String>) -> Error {
         let endpoint = self.aws.as_ref().map_or("the source", |aws| &aws.endpoint);
         match missed {

@@ -1,4 +1,4 @@
-//! Threads for calls that block, apart from those of the runtime.
+//! Threads for blocking calls, separate from those of the runtime.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,8 +12,8 @@ use crate::error::{Error, ErrorKind};
 /// Runs calls that may block, on at most as many threads as [`set_threads`](crate::host::set_threads) allows for blocking
 /// work. Threads start when needed and end when idle.
 ///
-/// Each source has its own pool. One whose calls hang blocks only itself, and neither the host-name lookups of the
-/// runtime nor another source.
+/// Each source has its own pool. If its calls hang, it blocks only itself, and neither the runtime's host-name lookups
+/// nor another source.
 ///
 /// ```
 /// let pool = secretcache::host::BlockingPool::default();
@@ -61,7 +61,7 @@ impl BlockingPool {
             let worker = Arc::clone(shared);
             match spawn_thread("secretcache", move || worker.work()) {
                 Ok(()) => queue.threads += 1,
-                Err(_) if queue.threads > 0 => {} // one of them will come to it
+                Err(_) if queue.threads > 0 => {} // a running thread will take the task
                 Err(error) => {
                     queue.tasks.pop_back();
                     let text = exhausted::threads(&error).map_or_else(|| error.to_string(), str::to_owned);
@@ -81,13 +81,13 @@ impl Shared {
     }
 
     fn work(&self) {
-        // A source that waits for its own cache would wait for itself.
+        // A source that blocked on its own cache would wait for itself.
         mark_own_thread();
         let mut queue = self.lock();
         loop {
             if let Some(task) = queue.tasks.pop_front() {
                 drop(queue);
-                // A panic has been reported by its hook; the thread goes on with what others wait for.
+                // The panic hook has reported the panic; the thread continues with the other tasks.
                 let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(task));
                 queue = self.lock();
                 continue;
@@ -104,7 +104,7 @@ impl Shared {
     }
 }
 
-/// How many calls all pools of this process were given that have not ended.
+/// The number of unfinished calls in all pools of this process.
 static COUNT: PerProcess<Arc<Count>> = PerProcess::new();
 
 #[derive(Debug, Default)]
@@ -113,7 +113,7 @@ struct Count {
     none: Condvar,
 }
 
-/// A call that was given to a pool, until it has ended or was dropped.
+/// A call in a pool, counted until it has ended or was dropped.
 struct Unfinished(Arc<Count>);
 
 impl Unfinished {
@@ -134,11 +134,12 @@ impl Drop for Unfinished {
     }
 }
 
-/// Waits until all calls have ended, at most for `patience`. One of them, whose end it would be, does not wait.
+/// Waits until all calls have ended, at most for `patience`. A call in a pool does not wait, because it would wait for
+/// itself.
 pub(super) fn wait_for_calls(patience: Duration) {
     let Some(count) = COUNT.get().filter(|_| !is_own_thread()) else { return };
     let unfinished = count.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
-    // Whether they have ended or not, nobody waits any longer.
+    // The result does not matter: the wait is over either way.
     let _ = count.none.wait_timeout_while(unfinished, patience, |unfinished| *unfinished > 0);
 }
 
@@ -207,7 +208,7 @@ mod tests {
             let done = done.clone();
             pool.run(move || {
                 done.send(number).unwrap();
-                assert!(number % 2 == 0, "a defect of the source");
+                assert!(number % 2 == 0, "a bug in the source");
             })
             .unwrap();
         }

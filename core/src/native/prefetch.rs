@@ -24,17 +24,17 @@ use crate::place::Place;
 use crate::source::Batch;
 use crate::wire::Answer;
 
-/// Batches have a quota of 100 calls a second for the whole account and Region, against 10,000 for single reads: one
-/// process must not use it up.
+/// The time between batches. Their quota is 100 calls a second for the whole account and Region, compared to 10,000 for
+/// single reads, and one process must not use it up.
 const PACE: Duration = Duration::from_millis(1000 / 30);
 
-/// How many batches go at once before the pace begins: a program that starts has its secrets at once.
+/// The number of batches sent at once before the pace applies, so that a starting program has its secrets at once.
 const BURST: u32 = 10;
 
-/// How long a refused `BatchGetSecretValue` is left alone.
+/// How long `BatchGetSecretValue` is not called after it was refused.
 const DENIED_FOR: Duration = Duration::from_secs(3600);
 
-/// When this process may send its next batch.
+/// When this process can send its next batch.
 static NEXT_BATCH: PerProcess<Mutex<Instant>> = PerProcess::new();
 
 impl Inner {
@@ -76,7 +76,7 @@ impl Inner {
         let mut permits = permits.into_iter();
         let mut next =
             || Some(permits.by_ref().take(Batch::MOST).collect()).filter(|batch: &Vec<_>| !batch.is_empty());
-        // The first finds out whether batches are allowed: denied calls raise alarms.
+        // The first one goes alone to find out whether batches are allowed: denied calls raise alarms.
         if let Some(first) = next() {
             self.fetch_batch(place, first).await;
         }
@@ -110,7 +110,7 @@ impl Inner {
         self.wake.notify_one();
     }
 
-    /// `None`: the batch was not answered, whatever the reason; the secrets are then fetched one by one.
+    /// Requests a batch. `None` if it was not answered, whatever the reason; the secrets are then fetched one by one.
     async fn ask_batch(&self, place: &Place, permits: &[FetchPermit]) -> Option<Batch> {
         let there = self.places.connect(place, &self.cache).await.ok()?;
         if SystemClock::now().boot.as_secs() < there.no_batch_until.load(Ordering::Relaxed) {
@@ -124,7 +124,8 @@ impl Inner {
             Ok(batch) => Some(batch),
             Err(error) => {
                 if matches!(error.kind(), ErrorKind::AccessDenied | ErrorKind::InvalidRequest) {
-                    // Not allowed here, or not known: it is left alone for a while, since denied calls raise alarms.
+                    // Not allowed, or not supported by the source: not called again for a while, because denied calls
+                    // raise alarms.
                     let until = SystemClock::now().boot.saturating_add(DENIED_FOR).as_secs();
                     there.no_batch_until.store(until, Ordering::Relaxed);
                 }
@@ -141,7 +142,7 @@ async fn pace() {
     sleep_until(turn).await;
 }
 
-/// When the next batch may go, one pace after the last; what was not used before counts for one burst.
+/// Returns when the next batch can go: one pace after the last. Unused turns add up to one burst at most.
 fn take_turn(next: &mut Instant, now: Instant) -> Instant {
     let turn = (*next).max(burst_before(now));
     *next = turn + PACE;
@@ -164,6 +165,6 @@ mod tests {
         assert!(turns.by_ref().take(BURST as usize).all(|turn| turn <= now), "ten batches of twenty");
         assert!(turns.eq((1..=4).map(|place| now + PACE * place)));
         let later = now + Duration::from_secs(60);
-        assert!(take_turn(&mut next, later) < later, "a burst is there again");
+        assert!(take_turn(&mut next, later) < later, "a burst is available again");
     }
 }

@@ -1,6 +1,6 @@
 //! Which process this is, and state that must not outlive a fork.
 //!
-//! A forked child inherits memory but no threads: locks may be held for ever, sockets are shared with the parent, and
+//! A forked child inherits memory but no threads: locks may be held forever, sockets are shared with the parent, and
 //! random generators repeat each other. So the child uses none of it, not even to close it. The fork handler only counts;
 //! the next call in the child sees that its state belongs to another generation, makes new state, and leaks the old.
 
@@ -65,7 +65,7 @@ struct Owned<T> {
 }
 
 impl<T> PerProcess<T> {
-    /// Nothing yet.
+    /// Creates an empty one.
     pub const fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
@@ -76,7 +76,7 @@ impl<T> PerProcess<T> {
         self.made_here(self.0.load(Ordering::Acquire))
     }
 
-    /// What was loaded from here, if it is this process's.
+    /// Returns the value that was loaded from here, if it belongs to this process.
     #[inline]
     fn made_here(&self, loaded: *const Owned<T>) -> Option<&T> {
         // SAFETY: a non-null pointer came from `Box::into_raw` below and is freed only in `drop`.
@@ -84,14 +84,14 @@ impl<T> PerProcess<T> {
         (owned.generation == generation()).then_some(&owned.value)
     }
 
-    /// Returns this process's value; `make` makes it if there is none. Several threads may make one at the same time; all
-    /// get the first. There is no lock that a fork could freeze.
+    /// Returns this process's value; `make` creates it if there is none. Several threads can create one at the same
+    /// time; all get the first. There is no lock that a fork could freeze.
     ///
     /// # Errors
     ///
     /// Those of `make`.
     pub fn get_or_try_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
-        // Loaded once: whoever replaces anything but what it looked at may replace another thread's value.
+        // Loaded only once: replacing anything but the value checked here could replace another thread's value.
         let old = self.0.load(Ordering::Acquire);
         if let Some(value) = self.made_here(old) {
             return Ok(value);
@@ -99,7 +99,7 @@ impl<T> PerProcess<T> {
         watch_forks();
         let made = Box::into_raw(Box::new(Owned { generation: generation(), value: make()? }));
         let winner = match self.0.compare_exchange(old, made, Ordering::AcqRel, Ordering::Acquire) {
-            // `old` is null or another generation's: left alone for ever.
+            // `old` is null, or belongs to another generation and is leaked.
             Ok(_) => made,
             Err(winner) => {
                 // SAFETY: `made` was not shared with anyone.
@@ -123,7 +123,7 @@ impl<T> Drop for PerProcess<T> {
         let owned = *self.0.get_mut();
         // SAFETY: exclusive access; the pointer is null or from `Box::into_raw`.
         if !owned.is_null() && unsafe { (*owned).generation } == generation() {
-            // SAFETY: as above, and nobody can hold a reference any more. Another generation's value is leaked.
+            // SAFETY: as above, and no reference can be left. Another generation's value is leaked.
             drop(unsafe { Box::from_raw(owned) });
         }
     }

@@ -1,4 +1,4 @@
-//! What runs in the background: requests, and the refresher, which keeps secrets in use fresh, so that their readers never wait.
+//! The background work: requests, and the refresher, which keeps secrets in use fresh so that their readers never wait.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -11,7 +11,7 @@ use super::inner::Inner;
 use super::runtime;
 use crate::cache::permit::FetchPermit;
 
-/// How many refreshes run at the same time.
+/// The most refreshes that run at the same time.
 const AT_ONCE: usize = 16;
 /// Timers stop while a machine is suspended: check at least this often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -48,7 +48,7 @@ async fn keep_fresh(cache: Weak<Inner>) {
         if inner.cache.is_closed() {
             return;
         }
-        // Secrets that come due within a moment of each other share one look.
+        // Secrets that become due within a moment of each other share one wake-up.
         let moment = granularity(inner.cache.config().ttl);
         let wait = due.next.unwrap_or(LONGEST_SLEEP).clamp(moment, LONGEST_SLEEP.max(moment));
         let wake = Arc::clone(&inner.wake);

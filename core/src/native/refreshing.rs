@@ -1,4 +1,4 @@
-//! Fetching a version now, whatever its age: forced refreshes, and what the plan of a login wants.
+//! Fetches a version now, whatever its age: forced refreshes, and the refreshes of a connect attempt.
 
 use std::sync::Arc;
 

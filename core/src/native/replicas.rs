@@ -1,8 +1,8 @@
 //! Reading a replica of a secret while its own Region does not answer.
 //!
-//! The Region is given [`Options::fallback_after`](super::Options::fallback_after) to answer. One that fails is then passed
-//! over for a pause that grows with each failure, after which one request finds out whether it answers again: reads
-//! meanwhile do not wait for it.
+//! The Region has [`Options::fallback_after`](super::Options::fallback_after) to answer. One that fails is then skipped
+//! for a pause that grows with each failure. After the pause, one request probes whether it answers again; other reads
+//! do not wait for that.
 
 use std::fmt::Write as _;
 use std::sync::PoisonError;
@@ -21,7 +21,7 @@ use crate::place::{Place, in_region};
 use crate::wire::{Answer, Replica};
 
 impl Inner {
-    /// Asks where the secret is, and the Regions of its replicas in turn if nobody answers there.
+    /// Asks the secret's own Region, and the Regions of its replicas in turn if that does not answer.
     pub(super) async fn ask_in_turn(&self, permit: &FetchPermit) -> Result<Answer, Error> {
         let place = self.places.place_of(permit.id());
         let home = self.places.connect(&place, &self.cache).await?;
@@ -41,7 +41,7 @@ impl Inner {
                     let replica = Replica { region: (*region).to_owned(), error };
                     return Ok(Answer::value(fetched).of_replica(replica));
                 }
-                // That there is no such label is an answer too, where it contradicts nothing.
+                // A missing label is an answer too, if it contradicts nothing that is known.
                 Err(missing)
                     if missing.kind() == ErrorKind::VersionNotFound
                         && permit.selector() != Selector::CURRENT
@@ -75,7 +75,7 @@ impl Inner {
         if is_last { asked.await } else { self.bounded(&there, false, asked).await }
     }
 
-    /// Asks a Region that has another one after it.
+    /// Asks a Region within its time limit, if there is another Region to ask after it.
     pub(super) async fn bounded<T>(
         &self,
         there: &Connected,

@@ -1,4 +1,4 @@
-//! One read, before it is run: the same for waiting threads and for asynchronous code.
+//! A read that has not run yet, the same for blocking and for asynchronous code.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -210,7 +210,7 @@ impl Future for Get<'_> {
     }
 }
 
-/// A timer on our own runtime, since the reader may run on another.
+/// A timer on our own runtime, because the reader may run on another.
 #[derive(Debug)]
 struct Timer(JoinHandle<()>);
 

@@ -1,4 +1,5 @@
-//! The embedded tokio runtime: one per process, one worker thread unless more are asked for, started by the first fetch.
+//! The embedded tokio runtime: one per process, with one worker thread unless [`set_threads`] sets more. The first
+//! fetch starts it.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -27,7 +28,7 @@ struct Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        // Only ever the loser of a race to start one. A plain drop would panic inside another runtime's task.
+        // Only the loser of a race to start one gets here. A plain drop would panic inside another runtime's task.
         if let Some(runtime) = self.runtime.get_mut().ok().and_then(Option::take) {
             runtime.shutdown_background();
         }
@@ -60,7 +61,7 @@ pub(crate) fn is_own_thread() -> bool {
     OWN_THREAD.get()
 }
 
-/// Says that this is one of our own threads.
+/// Marks this thread as one of our own.
 pub(super) fn mark_own_thread() {
     OWN_THREAD.set(true);
 }
@@ -78,12 +79,12 @@ where
 }
 
 /// Sets how many threads the background work of this process has: `workers` for requests and timers, and at most
-/// `blocking` more, started when needed, for host-name lookups and files. A [`BlockingPool`](super::BlockingPool) has as many of its own.
-/// Default: one and four.
+/// `blocking` more, started when needed, for host-name lookups and files. Each [`BlockingPool`](super::BlockingPool)
+/// can have as many again. Default: one and four.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::InvalidArgument`] if a number is 0 or beyond [`MOST_THREADS`], or if the threads run already.
+/// [`ErrorKind::InvalidArgument`] if a number is 0 or beyond [`MOST_THREADS`], or if the threads are already running.
 pub fn set_threads(workers: usize, blocking: usize) -> Result<(), Error> {
     let invalid = |text: String| Err(Error::new(ErrorKind::InvalidArgument, text));
     if !(1..=MOST_THREADS).contains(&workers) || !(1..=MOST_THREADS).contains(&blocking) {
@@ -103,11 +104,11 @@ pub const MOST_THREADS: usize = 64;
 static WORKERS: AtomicUsize = AtomicUsize::new(1);
 static BLOCKING: AtomicUsize = AtomicUsize::new(4);
 
-/// Stops the background work of this process; waits at most `patience` for requests in progress, and for calls that a
-/// [`BlockingPool`](super::BlockingPool) was given. Reads from memory keep working; reads that need the network fail with
+/// Stops the background work of this process. Waits at most `patience` for requests in progress, and for calls in a
+/// [`BlockingPool`](super::BlockingPool). Reads from memory keep working; reads that need the network fail with
 /// [`ErrorKind::Closed`].
 ///
-/// Needed only where the host unloads code that background threads might still run.
+/// Only needed if the host unloads code that background threads might still run.
 pub fn shutdown(patience: Duration) {
     let start = SystemClock::now();
     let runtime = RUNTIME.get().and_then(|embedded| embedded.runtime.lock().ok()?.take());
@@ -117,8 +118,9 @@ pub fn shutdown(patience: Duration) {
     wait_for_calls(patience.saturating_sub(SystemClock::now().since(&start)));
 }
 
-/// Starts a thread that, like those of the runtime, receives no signals. Its CPU affinity and scheduling are those of the
-/// thread that starts it: `taskset` and `chrt` hold for all of a program. For bindings that need a thread of their own.
+/// Starts a thread that, like those of the runtime, receives no signals. It inherits CPU affinity and scheduling from
+/// the thread that starts it, so `taskset` and `chrt` apply to the whole program. For bindings that need their own
+/// thread.
 ///
 /// # Errors
 ///
@@ -149,7 +151,7 @@ pub(super) fn blocking_threads() -> usize {
     BLOCKING.load(Ordering::Relaxed)
 }
 
-/// Sees whether the system has that many threads left: tokio panics where it has not.
+/// Checks whether the system has that many threads left, because tokio panics if it does not.
 fn reserve_threads(count: usize) -> io::Result<()> {
     let (hold, held) = mpsc::channel::<()>();
     let held = Arc::new(Mutex::new(held));
@@ -169,7 +171,7 @@ fn spawn_joinable(work: impl FnOnce() + Send + 'static) -> io::Result<thread::Jo
     thread::Builder::new().name("secretcache".to_owned()).spawn(work)
 }
 
-/// Which resource of the process or system an error says is used up, and what to do.
+/// Explains which resource of the process or system has run out, and what to do.
 pub(super) mod exhausted {
     use std::io;
 
@@ -200,8 +202,8 @@ pub(super) mod exhausted {
     }
 }
 
-/// Our threads receive no signals: a program's handlers run on the program's threads. Signals are blocked before a thread
-/// starts, so that there is no moment in which it could receive one; threads started by our threads inherit the mask.
+/// Our threads receive no signals: a program's handlers run on the program's threads. Signals are blocked before a
+/// thread starts, so that it never receives one; threads started by our threads inherit the mask.
 #[cfg(unix)]
 mod signals {
     use std::mem::MaybeUninit;

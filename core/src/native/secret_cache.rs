@@ -88,8 +88,8 @@ impl SecretCache {
     }
 
     /// Makes a secret count as in use until the result is dropped, as if it were read all the time: after its first
-    /// read it is kept fresh, and listeners hear of new versions. For connection pools, which read a credential only
-    /// when they open a connection.
+    /// read it is kept fresh, and listeners get events about new versions. For connection pools, which read a
+    /// credential only when they open a connection.
     ///
     /// ```no_run
     /// # fn example(cache: secretcache::SecretCache) {
@@ -177,7 +177,7 @@ impl SecretCache {
         self.0.made().map(|inner| inner.cache.stats(SystemClock::now())).unwrap_or_default()
     }
 
-    /// Calls a function with every [`Event`] from now on: new versions, stale values, failures. It may run on any
+    /// Calls a function with every [`Event`] from now on: new versions, stale values, failures. It can run on any
     /// thread, and must return quickly.
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
         self.0.listeners.add(Arc::new(listener));

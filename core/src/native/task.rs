@@ -1,4 +1,4 @@
-//! Work under way on the cache's own runtime.
+//! Work in progress on the cache's own runtime.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,8 @@ use super::runtime;
 use super::wait::stopped;
 use crate::error::Error;
 
-/// Work under way on the cache's own runtime, to be awaited on any executor. Dropping it does not cancel the work.
+/// Work in progress on the cache's own runtime. It can be awaited on any executor; dropping it does not cancel the
+/// work.
 #[derive(Debug)]
 #[must_use = "the work goes on, but its outcome is lost"]
 pub struct Task<T>(JoinHandle<Result<T, Error>>);
@@ -23,7 +24,8 @@ impl<T: Send + 'static> Task<T> {
     }
 }
 
-/// The outcome; [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the runtime was shut down meanwhile.
+/// Resolves to the outcome; [`ErrorKind::Closed`](crate::ErrorKind::Closed) if the runtime was shut down in the
+/// meantime.
 impl<T> Future for Task<T> {
     type Output = Result<T, Error>;
 

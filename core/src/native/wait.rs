@@ -43,10 +43,10 @@ pub fn wait_for<F: Future + Unpin>(
     }
 }
 
-/// Waiting for the runtime on one of its own threads would deadlock.
+/// Fails on the runtime's own threads, where waiting for the runtime would deadlock.
 pub(super) fn forbid_own_thread() -> Result<(), Error> {
     if runtime::is_own_thread() {
-        let text = "a blocking call on the cache's own thread (in an event listener) would never end; move the work to another thread";
+        let text = "a blocking call on the cache's own thread (in an event listener) would deadlock; move the work to another thread";
         return Err(Error::new(ErrorKind::InvalidArgument, text));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The four ages of a value: fresh, due, past its freshness, past use.
+//! The four ages of a value: fresh, due, stale, too old to serve.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn a_due_value_is_served_and_exactly_one_reader_has_it_refreshed() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(TTL);
-    let Read::Due(value, permit) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Due(value, permit) = time.read("db") else { panic!("no permit granted") };
     assert_eq!(value, "one");
     for _ in 0..1_000 {
         assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
@@ -34,7 +34,7 @@ fn the_reader_of_a_value_past_its_grace_waits_but_only_for_max_wait() {
     let mut time = Timeline::with(|config| config.max_wait = Duration::from_millis(700));
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
     assert_eq!(waiter.patience(), Some(Duration::from_millis(700)));
     let Read::Follow(follower) = time.read("db") else { panic!("two requests for one secret") };
     assert_eq!(follower.patience(), Some(Duration::from_millis(700)));
@@ -47,7 +47,7 @@ fn once_one_reader_has_waited_in_vain_the_others_get_the_last_known_value_at_onc
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
     time.pass(2);
     let secret = time.cache.give_up("db", permit.selector(), &waiter, time.now).unwrap();
     assert_eq!(secret.string().unwrap(), "one");
@@ -65,7 +65,7 @@ fn readers_who_never_stop_reading_do_not_wait_for_a_slow_refresh_beyond_the_grac
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(TTL);
-    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Due(_, permit) = time.read("db") else { panic!("no permit granted") };
     for _ in 0..300 {
         time.pass_for(Duration::from_millis(100));
         assert!(matches!(time.read("db"), Read::Hit(_)), "a reader was made to wait");
@@ -79,15 +79,15 @@ fn after_max_stale_there_is_the_error_and_no_value() {
     let mut time = Timeline::with(|config| config.max_stale = Some(Duration::from_secs(200)));
     time.fill("db", "v1", "one");
     time.pass(199);
-    let Read::Lead(permit, _) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, _) = time.read("db") else { panic!("no permit granted") };
     permit.complete(failure(ErrorKind::Connection), time.now);
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
     time.pass(1);
     assert!(!matches!(time.read("db"), Read::Hit(_) | Read::Due(..)), "served past max_stale");
     assert!(time.cache.peek("db", secretcache::Selector::CURRENT, time.now).is_none());
     time.pass(60);
-    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
-    assert_eq!(waiter.patience(), None, "there is nothing to fall back on");
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
+    assert_eq!(waiter.patience(), None, "there is nothing to fall back to");
     permit.complete(failure(ErrorKind::Connection), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::Connection)));
     assert!(matches!(time.read("db"), Read::Failed(ErrorKind::Connection)));
@@ -141,7 +141,7 @@ fn a_secret_in_use_is_refreshed_by_the_refresher_alone_and_an_idle_one_is_left_a
     time.fill("idle", "v1", "one");
     time.pass(TTL);
     for permit in time.cache.due(time.now).permits {
-        // Both were read once, by whoever asked for them first.
+        // Both were read once, by the first read.
         permit.complete(answer("v1", "one"), time.now);
     }
     assert!(matches!(time.read("used"), Read::Hit(_)));

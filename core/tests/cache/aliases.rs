@@ -54,7 +54,7 @@ fn a_slow_request_by_name_does_not_put_an_older_version_over_a_newer_one_had_by_
     let mut time = Timeline::new();
     let by_name = time.lead("prod/db");
     time.pass(1);
-    // Began later, ended earlier: it read the value from after the rotation.
+    // It began later and ended earlier, so it read the value after the rotation.
     time.lead(ARN).complete(answer_of(ARN, "v2", "two"), time.now);
     by_name.complete(answer_of(ARN, "v1", "one"), time.now);
     assert!(matches!(time.read(ARN), Read::Hit(value) if value == "two"), "the older answer won");

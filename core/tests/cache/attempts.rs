@@ -1,4 +1,4 @@
-//! One attempt to connect, step by step: which version it tries, what it asks for, how long it waits and how it ends.
+//! One attempt to connect, step by step: which versions it tries, what it requests, how long it waits and how it ends.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn attempt(time: &Timeline, stages: &[Stage]) -> ConnectAttempt {
     ConnectAttempt::new(&time.cache, "db", stages, TIMEOUT, time.now)
 }
 
-/// The next login, as its label and version.
+/// Returns the label and version of the next login.
 #[track_caller]
 fn tries(attempt: &mut ConnectAttempt, time: &Timeline) -> (Stage, String) {
     match attempt.next(time.now) {
@@ -38,7 +38,7 @@ fn waits(attempt: &mut ConnectAttempt, time: &Timeline) -> Duration {
     }
 }
 
-/// The next question, a read or a refresh, which is about this label.
+/// Returns the permit of the next request, a read or a refresh, which must be for this label.
 #[track_caller]
 fn question(attempt: &mut ConnectAttempt, time: &Timeline, label: Stage) -> FetchPermit {
     match attempt.next(time.now) {
@@ -49,18 +49,18 @@ fn question(attempt: &mut ConnectAttempt, time: &Timeline, label: Stage) -> Fetc
                 other => panic!("expected to lead, got {other:?}"),
             }
         }
-        other => panic!("expected a question about {label}, got {other:?}"),
+        other => panic!("expected a request for {label}, got {other:?}"),
     }
 }
 
-/// The next question is about this label, and fails.
+/// Checks that the next request is for this label, and fails it.
 #[track_caller]
 fn fails(attempt: &mut ConnectAttempt, time: &Timeline, label: Stage, kind: ErrorKind) {
     question(attempt, time, label).complete(failure(kind), time.now);
     attempt.read(label, Some(Error::new(kind, "as scripted")), time.now);
 }
 
-/// The next question is about this label, and gets this answer.
+/// Checks that the next request is for this label, and answers it.
 #[track_caller]
 fn answers(attempt: &mut ConnectAttempt, time: &Timeline, label: Stage, with: Answer) {
     question(attempt, time, label).complete(Ok(with), time.now);
@@ -106,7 +106,7 @@ fn a_failure_names_the_secret_and_every_version_that_was_refused_and_how_often()
         r#"every version of secret "db" was refused (AWSCURRENT v1; AWSCURRENT version of AWSCURRENT, 2 times)"#
     );
     assert_eq!(tried.iter().map(|tried| tried.times).collect::<Vec<_>>(), [1, 2]);
-    // One that begins now leaves it alone, and says why.
+    // An attempt that begins now does not try it, and says why.
     let ConnectFailure::Rejected { text, .. } = attempt(&time, &[Stage::Current]).failure() else {
         panic!("it was refused before")
     };
@@ -120,7 +120,7 @@ fn a_failure_names_the_secret_and_every_version_that_was_refused_and_how_often()
 fn while_another_caller_fetches_it_waits_for_that_but_not_longer_than_readers_do() {
     let mut time = Timeline::with(|config| config.max_wait = Duration::from_secs(2));
     let Lookup::Leader(_permit, _) = time.cache.lookup("db", Selector::CURRENT, time.now) else {
-        panic!("nobody else reads it")
+        panic!("another caller reads it")
     };
     let mut attempt = attempt(&time, &[Stage::Current]);
     assert_eq!(waits(&mut attempt, &time), Duration::from_millis(10));
@@ -136,7 +136,7 @@ fn waits_grow_from_round_to_round_up_to_the_rest_of_a_refused_version() {
     let mut attempt = attempt(&time, &[Stage::Current]);
     is_refused(&mut attempt, &time);
     fails(&mut attempt, &time, Stage::Current, ErrorKind::Throttled);
-    // Of each, the half to all is drawn. The version rests for a second.
+    // Each wait is drawn between half of this and all of it. The version rests for a second.
     for most in [0.2, 0.4, 0.8, 1.0, 1.0, 1.0, 1.0] {
         let span = waits(&mut attempt, &time).as_secs_f64();
         assert!((most / 2.0..=most).contains(&span), "{span}, and {most} at most");
@@ -152,11 +152,11 @@ fn the_first_three_waits_end_when_the_service_may_be_asked_again() {
     waits(&mut attempt, &time);
     time.pass(1);
     fails(&mut attempt, &time, Stage::Current, ErrorKind::Throttled);
-    is_refused(&mut attempt, &time); // it rests for two seconds now
+    is_refused(&mut attempt, &time); // it now rests for two seconds
     waits(&mut attempt, &time);
     time.pass_for(Duration::from_millis(950));
     assert_eq!(waits(&mut attempt, &time), Duration::from_millis(50));
-    assert!(waits(&mut attempt, &time) > Duration::from_millis(500), "the fourth takes its time");
+    assert!(waits(&mut attempt, &time) > Duration::from_millis(500), "the fourth is not cut short");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_version_that_rests_is_waited_for_even_if_the_secret_cannot_be_read_again() 
     is_refused(&mut first, &time);
     fails(&mut first, &time, Stage::Current, ErrorKind::Throttled);
     time.pass(1);
-    is_refused(&mut first, &time); // it rests for two seconds now
+    is_refused(&mut first, &time); // it now rests for two seconds
     time.pass(1);
     let mut second = attempt(&time, &[Stage::Current]);
     fails(&mut second, &time, Stage::Current, ErrorKind::AccessDenied);
@@ -291,7 +291,7 @@ fn logins_are_counted_and_those_with_another_version_told_once() {
         let logins = time.cache.stats(time.now).logins;
         assert_eq!((logins.accepted, logins.fallback_logins, logins.rejected), (round, 0, 0));
     }
-    assert!(time.told().is_empty(), "the current version is no news");
+    assert!(time.told().is_empty(), "the current version needs no event");
 
     let mut refused = attempt(&time, &Stage::ALL);
     is_refused(&mut refused, &time);
@@ -329,7 +329,7 @@ fn a_label_that_was_described_a_moment_ago_as_absent_is_not_asked_for() {
     answers(&mut first, &time, Stage::Current, Answer::unchanged().with_description(labels()));
     answers(&mut first, &time, Stage::Previous, version("v0"));
     is_refused(&mut first, &time);
-    // Two seconds later nobody knows that any more.
+    // Two seconds later, that information is no longer recent.
     time.pass(2);
     let mut second = attempt(&time, &[Stage::Pending]);
     fails(&mut second, &time, Stage::Pending, ErrorKind::VersionNotFound);

@@ -9,10 +9,10 @@ use secretcache::host::Driver as _;
 use secretcache::host::{Answer, Cache, Forced, Lookup, Now, Outcome, OwnedSelector};
 use secretcache::{Config, Error, ErrorKind, Event, Fetched, Secret, Selector, ServiceFault, Stage};
 
-/// Looked for in every output.
+/// The text that no output may contain.
 const CANARY: &str = "hunter2-canary";
 
-/// Public types that have a value within reach, or a key; all of them are formatted below.
+/// Public types that can reach a value or a key; all of them are formatted below.
 #[rustfmt::skip]
 const WATCHED: &[&str] = &[
     "Answer", "Batch", "Builder", "Cache", "Config", "Connect", "ConnectError", "Credential",
@@ -21,7 +21,7 @@ const WATCHED: &[&str] = &[
     "SecretStatus", "ReadState", "Stats", "FetchPermit", "Value", "Waiter",
 ];
 
-/// Public names that have none.
+/// Public names that cannot.
 #[rustfmt::skip]
 const HARMLESS: &[&str] = &[
     "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BlockingPool", "BoxFuture", "Brake", "brake_of", "check_size", "Coarse", "ErrorKind", "IamLogin", "Listener",
@@ -47,17 +47,17 @@ const FACES: [&str; 2] = [include_str!("../../src/lib.rs"), include_str!("../../
 fn a_new_public_name_is_either_watched_or_harmless() {
     let names = FACES.into_iter().flat_map(exports);
     let unknown: Vec<_> = names.filter(|name| !WATCHED.contains(name) && !HARMLESS.contains(name)).collect();
-    assert!(unknown.is_empty(), "format these with a canary inside, or call them harmless: {unknown:?}");
+    assert!(unknown.is_empty(), "format these with a canary inside, or list them as harmless: {unknown:?}");
 }
 
-/// Programs read the root; `host` is the one name more.
+/// Programs use the root; `host` is the one additional name.
 #[test]
 fn the_face_for_programs_is_small() {
     let names = exports(FACES[0]);
     assert!(names.len() <= 36, "{} names, which a program has to read: {names:?}", names.len());
 }
 
-/// Everything that was formatted, each with the name of what it is.
+/// Everything that was formatted, each with the name of its type.
 #[derive(Default)]
 struct Cage(Vec<(String, String)>);
 
@@ -162,7 +162,7 @@ fn what_a_cache_gives_out_shows_no_value() {
     let late = now.plus(Duration::from_secs(300));
     let lookup = cache.lookup("db", Selector::CURRENT, late);
     cage.debug("Lookup::HitDue", &lookup);
-    let Lookup::HitDue(_, permit) = lookup else { panic!("nobody was chosen") };
+    let Lookup::HitDue(_, permit) = lookup else { panic!("no permit granted") };
     cage.debug("FetchPermit with a known version", &permit);
     cage.debug("FetchPermit::known", &permit.known());
     permit.complete(Err(Error::new(ErrorKind::Throttled, "slow down")), late);

@@ -1,4 +1,4 @@
-//! What bindings are told that keep values on their own side.
+//! The counters for bindings that keep values themselves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ fn start() -> Now {
 fn put(cache: &Cache, id: &str, version: &str, now: Now) {
     let secretcache::host::Forced::Leader(permit, _) = cache.force(id, Selector::CURRENT, cache.mark(), now)
     else {
-        panic!("somebody else leads");
+        panic!("another reader leads");
     };
     permit.complete(Ok(Answer::value(Fetched::string(version, version))), now);
 }
@@ -109,7 +109,7 @@ fn hits_of_a_binding_count_and_keep_a_secret_in_use() {
     let now = start();
     assert!(matches!(cache.prefetch("db", now), Some(Lookup::Leader(..))));
     cache.invalidate("db");
-    let Some(Lookup::Leader(permit, _)) = cache.prefetch("db", now) else { panic!("somebody else leads") };
+    let Some(Lookup::Leader(permit, _)) = cache.prefetch("db", now) else { panic!("another reader leads") };
     permit.complete(Ok(Answer::value(Fetched::string("v-1", "v-1"))), now);
     let later = now.plus(Duration::from_secs(301));
     assert!(cache.due(later).permits.is_empty(), "nobody has read it");

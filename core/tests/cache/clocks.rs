@@ -1,4 +1,5 @@
-//! Clocks that are set, and processes that sleep: nothing old is served as fresh, and nothing fresh is lost for long.
+//! Clocks that are set, and processes that sleep: nothing old is served as fresh, and no clock stops refreshes for
+//! long.
 
 use std::time::Duration;
 
@@ -7,21 +8,21 @@ use secretcache::{ErrorKind, Selector};
 
 use crate::timeline::{OLD, Read, TTL, Timeline, answer, failure, outcome};
 
-/// The wall clock is set; nothing else happens.
+/// Sets the wall clock; nothing else happens.
 fn set_wall(now: &mut Now, change: i64) {
     let seconds = u64::try_from(i64::try_from(now.wall.as_secs()).unwrap() + change).unwrap();
     now.wall = Duration::from_secs(seconds);
     now.coarse.wall = seconds * 1_000_000_000;
 }
 
-/// The machine sleeps: its monotonic clock stands still, the time since boot and the wall clock go on.
+/// Suspends the machine: the monotonic clock stops, while the time since boot and the wall clock continue.
 fn suspend(now: &mut Now, seconds: u64) {
     let monotonic = now.coarse.monotonic;
     *now = now.plus(Duration::from_secs(seconds));
     now.coarse.monotonic = monotonic;
 }
 
-/// A snapshot is restored: only the wall clock knows.
+/// Restores a snapshot: only the wall clock shows it.
 fn restore(now: &mut Now, seconds: u64) {
     set_wall(now, i64::try_from(seconds).unwrap());
 }
@@ -43,7 +44,7 @@ fn a_clock_set_forward_by_a_day_costs_one_refresh() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     set_wall(&mut time.now, 86_400);
-    let Read::Lead(permit, _) = time.read("db") else { panic!("the doubt was not looked into") };
+    let Read::Lead(permit, _) = time.read("db") else { panic!("the value was not rechecked") };
     permit.complete(answer("v1", "one"), time.now);
     for _ in 0..TTL / 2 - 1 {
         time.pass(1);
@@ -56,7 +57,7 @@ fn a_clock_set_forward_and_back_again_serves_nothing_longer_than_it_should() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     set_wall(&mut time.now, 86_400);
-    let Read::Lead(permit, _) = time.read("db") else { panic!("the doubt was not looked into") };
+    let Read::Lead(permit, _) = time.read("db") else { panic!("the value was not rechecked") };
     permit.complete(answer("v1", "one"), time.now);
     set_wall(&mut time.now, -86_400);
     time.pass(TTL);
@@ -89,7 +90,7 @@ fn a_reader_back_from_a_suspension_with_a_request_in_flight_waits_for_it() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(TTL);
-    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Due(_, permit) = time.read("db") else { panic!("no permit granted") };
     suspend(&mut time.now, 3_600);
     let Read::Follow(waiter) = time.read("db") else { panic!("served as if no time had passed") };
     permit.complete(answer("v2", "two"), time.now);

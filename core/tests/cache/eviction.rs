@@ -1,4 +1,4 @@
-//! Keeping within the size: hot secrets stay, and no race makes a wrong value of it.
+//! Eviction: hot secrets stay, and no race returns a wrong value.
 
 use std::sync::Barrier;
 use std::thread;

@@ -1,4 +1,4 @@
-//! The refresher looks more often when a rotation is expected or under way.
+//! The refresher polls more often when a rotation is expected or in progress.
 
 use std::time::{Duration, SystemTime};
 
@@ -29,7 +29,7 @@ fn next_refresh(cache: &Cache, time: &Timeline) -> Duration {
         .unwrap()
 }
 
-/// Reads, as somebody does all the time, and has done what is due.
+/// Reads the secret, as a program does all the time, and runs the refreshes that are due.
 fn refresh(time: &Timeline, description: impl Fn() -> Description) -> usize {
     let _hit = time.cache.peek("db", Selector::CURRENT, time.now);
     let due = time.cache.due(time.now).permits;
@@ -60,7 +60,7 @@ fn a_secret_is_refreshed_more_often_while_its_window_is_open_and_less_before() {
             in_this_half_hour
         })
         .collect();
-    // Plain refreshing would make 24.
+    // Plain refreshing would make 24 requests.
     assert!(refreshes[1..6].iter().all(|count| (19..=22).contains(count)), "{refreshes:?}");
     assert!(refreshes[6] >= 30, "{refreshes:?}");
 }
@@ -102,7 +102,7 @@ fn n7_a_login_that_the_deadline_cuts_short_after_a_refusal_is_a_refusal() {
     let mut attempt =
         ConnectAttempt::new(&time.cache, "db", &[Stage::Current], Duration::from_secs(600), time.now);
     let Action::Try(secret, stage) = attempt.next(time.now) else { panic!("nothing to try") };
-    assert!(matches!(attempt.failure(), ConnectFailure::Secret(_)), "it has not finished");
+    assert!(matches!(attempt.failure(), ConnectFailure::Secret(_)), "the login has not finished");
     attempt.rejected(&secret, stage, time.now);
     loop {
         match attempt.next(time.now) {
@@ -154,7 +154,7 @@ fn a_label_that_a_description_no_longer_shows_is_dropped_without_a_call() {
     time.fill("db", "v1", "one");
     time.lead_version("db", Selector::stage(AWSPENDING)).complete(answer("v2", "two"), time.now);
     time.pass(TTL);
-    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Due(_, permit) = time.read("db") else { panic!("no permit granted") };
     confirm(&time, permit, described(&[("v1", AWSCURRENT)]));
     assert!(time.cache.due(time.now).permits.is_empty());
     assert!(matches!(time.cache.lookup("db", Selector::stage(AWSPENDING), time.now), Lookup::Leader(..)));

@@ -1,4 +1,4 @@
-//! Failures: who sees them, who is spared them, and when the source is asked again.
+//! Failures: which readers see them, and when the source is asked again.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use secretcache::{AWSPENDING, Backoff, ErrorKind, Fetched, Selector};
 
 use crate::timeline::{OLD, Read, TTL, Timeline, answer, answer_of, failure, outcome};
 
-/// As short a first wait as there can be: 0.5 s to 1 s.
+/// Past the first wait, which is 0.5 s to 1 s.
 const AFTER_BACKOFF: u64 = 1;
 
 #[test]
@@ -68,10 +68,10 @@ fn readers_of_a_value_in_use_never_see_an_outage() {
         }
         time.pass_for(Duration::from_millis(500));
     }
-    // An hour at 30 s to 60 s between requests, and the first few sooner.
+    // An hour with 30 s to 60 s between requests, except for the first few.
     assert!((60..=140).contains(&requests), "{requests} requests in an hour");
     let stales = time.told().iter().filter(|event| *event == "stale").count();
-    assert_eq!(stales, 1, "one spell of staleness is told once");
+    assert_eq!(stales, 1, "one spell of staleness is reported once");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn who_comes_back_during_an_outage_waits_for_the_next_try_and_gets_the_last_know
     time.fill("db", "v1", "one");
     for _ in 0..3 {
         time.pass(3_600);
-        let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+        let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
         permit.complete(failure(ErrorKind::ServiceUnavailable), time.now);
         assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
     }
@@ -91,7 +91,7 @@ fn throttling_is_transient_the_value_in_use_goes_on_being_served() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(TTL);
-    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Due(_, permit) = time.read("db") else { panic!("no permit granted") };
     permit.complete(failure(ErrorKind::Throttled), time.now);
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
     assert_eq!(time.told(), ["error throttled"], "within the grace the value is not stale yet");
@@ -102,7 +102,7 @@ fn a_rotation_whose_new_value_cannot_be_had_leaves_the_old_one_in_service() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
     // The driver learned of v2 from DescribeSecret, and could not decrypt it.
     permit.complete(failure(ErrorKind::KeyUnavailable), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
@@ -116,11 +116,11 @@ fn a_denied_secret_is_still_served_with_an_error_event_at_once() {
         let mut time = Timeline::new();
         time.fill("db", "v1", "one");
         time.pass(TTL);
-        let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+        let Read::Due(_, permit) = time.read("db") else { panic!("no permit granted") };
         permit.complete(failure(kind), time.now);
         assert_eq!(time.told(), [format!("error {}", kind.name())]);
         time.pass(OLD);
-        let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+        let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
         permit.complete(failure(kind), time.now);
         assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
     }
@@ -131,11 +131,11 @@ fn without_stale_on_denied_a_denial_ends_the_service_at_once_and_other_failures_
     let mut time = Timeline::with(|config| config.stale_on_denied = false);
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
     permit.complete(failure(ErrorKind::Timeout), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
     time.pass(OLD);
-    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
     permit.complete(failure(ErrorKind::AccessDenied), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::AccessDenied)));
     assert!(matches!(time.read("db"), Read::Failed(ErrorKind::AccessDenied)));
@@ -147,7 +147,7 @@ fn a_denial_of_a_secret_forgotten_meanwhile_does_not_bring_its_value_back() {
     let mut time = Timeline::with(|config| config.stale_on_denied = false);
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
     time.cache.invalidate("db");
     permit.complete(failure(ErrorKind::AccessDenied), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::AccessDenied)));
@@ -161,7 +161,7 @@ fn a_failure_after_max_stale_does_not_bring_an_evicted_value_back() {
     });
     time.fill("db", "v1", "one");
     time.pass(300);
-    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
     time.fill("other", "v1", "other");
     permit.complete(failure(ErrorKind::Timeout), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::Timeout)));
@@ -173,7 +173,7 @@ fn once_the_awspending_label_is_gone_its_value_is_too() {
     let pending = Selector::stage(AWSPENDING);
     time.lead_version("db", pending).complete(answer("v2", "two"), time.now);
     time.pass(OLD);
-    let Read::Lead(permit, waiter) = time.read_version("db", pending) else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read_version("db", pending) else { panic!("no permit granted") };
     permit.complete(failure(ErrorKind::VersionNotFound), time.now);
     assert_eq!(outcome(&waiter), Some(Err(ErrorKind::VersionNotFound)));
     assert!(matches!(time.read_version("db", pending), Read::Failed(ErrorKind::VersionNotFound)));
@@ -208,7 +208,7 @@ fn test_x1_an_answer_without_a_value_or_for_another_secret_is_not_believed() {
         let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody leads") };
         permit.complete(odd, time.now);
         let waited = waiter.outcome().and_then(Outcome::for_reader).unwrap();
-        assert_eq!(waited.unwrap().string().unwrap(), "one", "the last-known value goes on");
+        assert_eq!(waited.unwrap().string().unwrap(), "one", "the last known value is served");
         let failures = time.cache.stats(time.now).failures;
         assert_eq!(failures.get("invalid_response"), Some(&1), "{failures:?}");
     }
@@ -257,5 +257,5 @@ fn p10_a_failure_that_the_caller_is_told_deserves_no_warning_beside() {
     time.fill("db", "v1", "one");
     time.pass(OLD);
     time.lead("db").complete(failure(ErrorKind::AccessDenied), time.now);
-    assert!(warnings.lock().unwrap()[1], "its reader gets the last-known value");
+    assert!(warnings.lock().unwrap()[1], "its reader gets the last known value");
 }

@@ -1,4 +1,4 @@
-//! Single flight: one request for any number of readers, whatever becomes of the one who leads.
+//! Single flight: one request for any number of readers, whatever happens to the leader.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -91,7 +91,7 @@ fn when_the_leader_goes_away_a_follower_leads() {
     permit.complete(answer("v1", "one"), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
     assert_eq!(outcome(&again), Some(Ok("one".to_owned())));
-    assert_eq!(time.told(), Vec::<String>::new(), "an abandoned request is no failure");
+    assert_eq!(time.told(), Vec::<String>::new(), "an abandoned request is not a failure");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn when_a_due_refresh_goes_away_the_next_reader_has_it_done() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(TTL);
-    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Due(_, permit) = time.read("db") else { panic!("no permit granted") };
     drop(permit);
     time.pass(1);
     assert!(matches!(time.read("db"), Read::Due(..)), "the value would never be refreshed again");
@@ -127,7 +127,7 @@ fn a_listener_that_panics_does_not_spoil_the_cache() {
     let Read::Follow(follower) = time.read("db") else { panic!("two requests for one secret") };
     time.cache.listen(Arc::new(|_| std::panic::resume_unwind(Box::new("the listener broke"))));
     let unwound = catch_unwind(AssertUnwindSafe(|| permit.complete(failure(ErrorKind::Throttled), time.now)));
-    assert!(unwound.is_err(), "a panic is the program's to see");
+    assert!(unwound.is_err(), "the program sees the panic");
     assert_eq!(outcome(&follower), Some(Err(ErrorKind::Throttled)));
     assert!(matches!(time.read("db"), Read::Failed(ErrorKind::Throttled)));
 }
@@ -175,7 +175,7 @@ fn patience_that_ends_as_the_answer_arrives_gives_the_answer_and_raises_no_alarm
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
     time.pass(2);
     permit.complete(answer("v2", "two"), time.now);
     time.told();

@@ -1,4 +1,4 @@
-//! Forced refreshes: whatever the age, whatever the backoff, and never an answer from before.
+//! Forced refreshes: whatever the age or the backoff, and never with an answer from before.
 
 use secretcache::host::Forced;
 use secretcache::{AWSPENDING, ErrorKind, Selector};
@@ -118,5 +118,5 @@ fn wrong_arguments_are_refused_without_a_request() {
     for selector in stages {
         assert!(matches!(time.read_version("db", selector), Read::Failed(ErrorKind::InvalidArgument)));
     }
-    assert!(time.cache.stats(time.now).secrets.is_empty(), "nonsense takes no room");
+    assert!(time.cache.stats(time.now).secrets.is_empty(), "an invalid id makes no entry");
 }

@@ -1,4 +1,4 @@
-//! A login is retried while the steps of a single-user rotation happen in between: every way of mixing the two.
+//! Logins are retried between the steps of a single-user rotation, in every possible interleaving.
 
 use std::time::Duration;
 
@@ -9,25 +9,26 @@ use secretcache::{
 
 use crate::timeline::Timeline;
 
-/// What the caller's policy and client permit.
+/// How the caller's policy and client find a version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Source {
-    /// Our own transport: described, then fetched by staging label.
+    /// Our own transport: describes, then fetches by staging label.
     Native,
-    /// Our own transport where `DescribeSecret` is denied.
+    /// Our own transport, if `DescribeSecret` is denied.
     GetSecretValueAlone,
-    /// A client of the program's own: always described first, then fetched by version id.
+    /// The program's own client: always describes first, then fetches by version id.
     Supplied,
 }
 
-/// The secret, and the database that takes the password of one version.
+/// The secret, and the database that accepts the password of one version.
 struct World {
     time: Timeline,
     source: Source,
     labels: Vec<(&'static str, u32)>,
-    /// The version whose password the database takes.
+    /// The version whose password the database accepts.
     password: u32,
-    /// Before which call or login, counted from the rotation's begin, each of its steps happens.
+    /// The steps of the rotation, each with the number of the call or login, since its beginning, before which it
+    /// happens.
     steps: Vec<(usize, Step)>,
     events: usize,
     calls: usize,
@@ -63,7 +64,7 @@ impl World {
         self.labels.extend(version.map(|version| (stage, version)));
     }
 
-    /// A call or a login takes place, and some milliseconds; what happened before it has.
+    /// Makes time for a call or login, and runs the steps that come before it.
     fn event(&mut self) {
         self.time.pass_for(Duration::from_millis(2));
         while self.steps.first().is_some_and(|(moment, _)| *moment <= self.events) {
@@ -100,7 +101,7 @@ impl World {
         }
     }
 
-    /// What a driver does with a permit.
+    /// Answers a permit as a driver does.
     fn answer(&mut self, permit: &FetchPermit) -> Result<Answer, Error> {
         let stage = permit.selector().as_stage().unwrap().to_owned();
         let by_stage = move |world: &Self| world.version(&stage).map(|version| version.to_string());
@@ -179,7 +180,7 @@ impl World {
         }
     }
 
-    /// What the refresher does while nobody connects.
+    /// Runs the refresher between connections.
     fn refresh(&mut self, cache: &Cache) {
         let _hit = cache.peek("db", Selector::CURRENT, self.time.now);
         for permit in cache.due(self.time.now).permits {
@@ -188,7 +189,7 @@ impl World {
     }
 }
 
-/// The most of any mixture: for one connection, and for one rotation.
+/// The maximum over all interleavings: the wait of one connection, and the refused logins and calls of one rotation.
 #[derive(Debug, Default)]
 struct Worst {
     waited: Duration,
@@ -196,7 +197,7 @@ struct Worst {
     calls: usize,
 }
 
-/// Three rotations in a row, in every mixture of their steps with the logins and calls of a program.
+/// Three rotations in a row, with every interleaving of their steps and a program's logins and calls.
 fn mix(source: Source, has_refresher: bool) -> Worst {
     const MOMENTS: usize = 9;
     let mut worst = Worst::default();
@@ -207,7 +208,7 @@ fn mix(source: Source, has_refresher: bool) -> Worst {
                 let cache = world.time.cache.clone();
                 world.connect(&cache);
                 for _ in 0..3 {
-                    // Before, so that a denied description is known to be.
+                    // Refresh before the rotation, so that the cache knows if describing is denied.
                     world.time.pass(101);
                     world.refresh(&cache);
                     world.time.pass(2);
@@ -240,7 +241,7 @@ fn no_mixture_of_a_rotation_and_logins_makes_a_program_wait() {
             let worst = mix(source, has_refresher);
             // The calls and logins themselves take 2 ms each.
             assert!(worst.waited <= Duration::from_millis(50), "{source:?}: {worst:?}");
-            // Those of the refresher are among the calls.
+            // The calls include the refresher's.
             assert!(worst.refused == 1 && worst.calls <= 4, "{source:?}: {worst:?}");
         }
     }

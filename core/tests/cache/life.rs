@@ -1,4 +1,4 @@
-//! From the first read to the last: peeking, forgetting, closing, and what bindings keep beside a value.
+//! From the first read to the last: peek, invalidate, close, and what bindings keep with a value.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,11 +19,11 @@ fn peeking_neither_waits_nor_asks() {
     time.fill("db", "v1", "one");
     assert_eq!(peek(&time).as_deref(), Some("one"));
     time.pass(OLD * 100);
-    assert_eq!(peek(&time).as_deref(), Some("one"), "the last-known value");
+    assert_eq!(peek(&time).as_deref(), Some("one"), "the last known value");
     assert!(matches!(time.read("db"), Read::Lead(..)), "peeking began a request");
 }
 
-/// How many refreshes the refresher would start now.
+/// Returns how many refreshes the refresher would start now.
 fn refreshes(time: &Timeline) -> usize {
     time.cache.due(time.now).permits.len()
 }
@@ -51,14 +51,14 @@ fn a_watched_secret_is_kept_fresh_without_being_read() {
     time.pass(OLD);
     assert_eq!(time.cache.due(time.now).permits.len(), 1, "a clone still watches");
     drop(again);
-    assert_eq!(refreshes(&time), 0, "nobody watches any more");
+    assert_eq!(refreshes(&time), 0, "no watch is left");
 }
 
 #[test]
 fn with_an_interval_of_zero_nothing_is_refreshed_beside_the_readers() {
     let time = Timeline::with(|config| config.ttl = std::time::Duration::ZERO);
     time.fill("db", "v1", "one");
-    assert!(matches!(time.read("db"), Read::Lead(..)), "every read asks");
+    assert!(matches!(time.read("db"), Read::Lead(..)), "every read asks the source");
     time.lead("other").complete(answer("v1", "one"), time.now);
     assert_eq!(refreshes(&time), 0);
 }
@@ -74,7 +74,7 @@ fn a_watch_is_by_any_of_the_secrets_names_and_outlives_forgetting_and_eviction()
     time.pass(OLD);
     assert_eq!(refreshes(&time), 1);
     time.cache.invalidate("db");
-    assert_eq!(refreshes(&time), 0, "what is forgotten is not fetched before it is read");
+    assert_eq!(refreshes(&time), 0, "an invalidated secret is not fetched before it is read");
     time.fill("db", "v1", "one");
     for number in 0..2_000 {
         time.fill(&format!("other-{number}"), "v1", "other");
@@ -127,9 +127,9 @@ fn a_closed_cache_serves_nothing_and_says_why() {
     let forced = time.cache.force("db", Selector::CURRENT, time.cache.mark(), time.now);
     assert!(matches!(forced, Forced::Failed(error) if error.kind() == ErrorKind::Closed));
     permit.complete(answer("v1", "late"), time.now);
-    assert_eq!(outcome(&waiter), Some(Ok("late".to_owned())), "who waits is answered");
+    assert_eq!(outcome(&waiter), Some(Ok("late".to_owned())), "a waiting reader is answered");
     assert!(matches!(time.read("other"), Read::Failed(ErrorKind::Closed)));
-    assert_eq!(held.string().unwrap(), "one", "what the program keeps, it keeps");
+    assert_eq!(held.string().unwrap(), "one", "the program's copy is unaffected");
     assert!(time.cache.stats(time.now).secrets.is_empty());
 }
 
@@ -160,7 +160,7 @@ fn a_version_whose_labels_changed_keeps_what_a_binding_made_of_it() {
     time.lead("db").complete(Ok(secretcache::host::Answer::value(fetched)), time.now);
     for labels in [["AWSCURRENT"], ["AWSCURRENT"]] {
         time.pass(TTL);
-        let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+        let Read::Due(_, permit) = time.read("db") else { panic!("no permit granted") };
         let description = described(&[("v1", labels[0])]);
         permit.complete(Ok(secretcache::host::Answer::unchanged().with_description(description)), time.now);
         let hit = time.cache.hit("db", Selector::CURRENT, time.now.coarse).unwrap();
@@ -202,12 +202,12 @@ fn values_that_were_replaced_forgotten_or_closed_away_leave_the_memory() {
     let count = || dropped.load(Ordering::SeqCst);
     time.lead("db").complete(tracked("v1", &dropped), time.now);
     time.force("db").complete(tracked("v2", &dropped), time.now);
-    assert_eq!(count(), 1, "the replaced one");
+    assert_eq!(count(), 1, "the replaced version");
     time.cache.invalidate("db");
-    assert_eq!(count(), 2, "the forgotten one");
+    assert_eq!(count(), 2, "the invalidated version");
     time.lead("db").complete(tracked("v3", &dropped), time.now);
     time.cache.close();
-    assert_eq!(count(), 3, "the one closed away");
+    assert_eq!(count(), 3, "the version in the closed cache");
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn s8_a_slot_whose_drop_panics_takes_no_value_from_a_reader() {
     struct Defect;
     impl Drop for Defect {
         fn drop(&mut self) {
-            assert!(std::thread::panicking(), "a defect of the binding");
+            assert!(std::thread::panicking(), "a bug in the binding");
         }
     }
     let time = Timeline::new();

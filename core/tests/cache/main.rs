@@ -1,4 +1,4 @@
-//! The cache as a state machine, driven by hand: every moment and every answer is given, nothing waits.
+//! The cache as a state machine, driven step by step: tests provide every moment and every answer, and nothing waits.
 
 mod ages;
 mod aliases;

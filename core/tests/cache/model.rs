@@ -1,4 +1,4 @@
-//! Random lives of a cache, compared with what a very small model of it allows.
+//! Random histories of a cache, compared with a very small model of it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ const TTL: Duration = Duration::from_secs(100);
 const GRACE: Duration = Duration::from_secs(10);
 const MAX_STALE: Duration = Duration::from_secs(400);
 
-/// A secret and a stage, by their places above.
+/// A secret and a stage, by their indexes above.
 type Line = (usize, usize);
 
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ enum Step {
     Read(Line),
     Peek(Line),
     Force(Line),
-    /// Ends one of the requests under way: with the version it read when it began, or not.
+    /// Ends one of the requests in progress: with the version it read when it began, or otherwise.
     End {
         which: usize,
         how: End,
@@ -42,7 +42,7 @@ enum End {
     Drop,
 }
 
-/// A request under way.
+/// A request in progress.
 struct Request {
     permit: FetchPermit,
     line: Line,
@@ -54,11 +54,11 @@ struct Request {
 
 #[derive(Default)]
 struct Model {
-    /// What the source has now.
+    /// The versions in the source.
     versions: HashMap<Line, u64>,
-    /// What the cache must hold: the version of the last answer, and when it was given.
+    /// The versions that the cache must hold, which are those of the last answers, and when these arrived.
     held: HashMap<Line, (u64, Now)>,
-    /// The endpoint has failed or throttled: other refreshes may be held back, for a while.
+    /// The endpoint has failed or throttled, so other refreshes may be held back for a while.
     has_seen_outage: bool,
     /// Lines whose last request failed.
     failed: HashMap<Line, ErrorKind>,
@@ -123,14 +123,14 @@ impl World {
                 self.served(line, hit.string().unwrap())?;
                 let old = self.visible_age(line) >= TTL + GRACE;
                 let doubt = in_flight || failed.is_some() || self.model.has_seen_outage;
-                prop_assert!(!old || doubt, "an old value served without a doubt");
+                prop_assert!(!old || doubt, "an old value served without a reason");
             }
             Lookup::HitDue(hit, permit) => {
                 self.served(line, hit.string().unwrap())?;
                 let old = self.age(line) >= TTL + GRACE;
-                // Nobody waits whose refresh was held back in an outage and gets its turn now.
+                // A reader does not wait if its refresh was held back in an outage and can go now.
                 let doubt = failed.is_some() || self.model.has_seen_outage;
-                prop_assert!(!old || doubt, "an old value served while it is refreshed aside");
+                prop_assert!(!old || doubt, "an old value served during a background refresh");
                 self.begin(line, permit)?;
             }
             Lookup::Leader(permit, waiter) => {
@@ -138,12 +138,12 @@ impl World {
                 prop_assert_eq!(
                     waiter.patience().is_some(),
                     usable,
-                    "patience without a value to fall back on"
+                    "patience without a value to fall back to"
                 );
                 self.begin(line, permit)?;
             }
             Lookup::Follower(_) => prop_assert!(in_flight, "follows nobody"),
-            Lookup::Failed(error) => prop_assert_eq!(Some(error.kind()), failed, "a failure out of nothing"),
+            Lookup::Failed(error) => prop_assert_eq!(Some(error.kind()), failed, "a failure without a cause"),
         }
         Ok(())
     }
@@ -153,7 +153,7 @@ impl World {
             Some(hit) => self.served(line, hit.string().unwrap()),
             None => {
                 let usable = self.model.held.contains_key(&line) && self.age(line) < MAX_STALE;
-                prop_assert!(!usable, "a value that may be served was not");
+                prop_assert!(!usable, "a value that can be served was not");
                 Ok(())
             }
         }
@@ -206,7 +206,7 @@ impl World {
                 prop_assert_eq!(error.kind(), kind);
                 let gone = matches!(kind, ErrorKind::VersionNotFound | ErrorKind::AccessDenied);
                 if gone || (alive && self.age(line) >= MAX_STALE) {
-                    prop_assert!(last_known.is_none(), "a value past its use was handed out");
+                    prop_assert!(last_known.is_none(), "a value past max_stale was returned");
                 }
                 if alive {
                     if let Some(last_known) = &last_known {
@@ -240,7 +240,7 @@ impl World {
         Ok(())
     }
 
-    /// A value may be served if it is the one of the last answer, and young enough.
+    /// Checks a served value: it must be the one of the last answer, and not too old.
     fn served(&self, line: Line, served: &str) -> Result<(), TestCaseError> {
         let held = self.model.held.get(&line).map(|(version, _)| value(line, *version));
         prop_assert_eq!(Some(served), held.as_deref());
@@ -252,8 +252,8 @@ impl World {
         self.model.held.get(&line).map_or(Duration::ZERO, |(_, confirmed)| self.now.since(confirmed))
     }
 
-    /// The age as far as a hit can see it: it does not look at the time since boot, so a suspension that is followed
-    /// by setting the wall clock back is noticed at the next look only.
+    /// The age as far as a hit can see it. A hit does not read the time since boot, so if the wall clock is set back
+    /// after a suspension, only the next lookup notices.
     fn visible_age(&self, line: Line) -> Duration {
         self.model.held.get(&line).map_or(Duration::ZERO, |(_, confirmed)| {
             let monotonic = self.now.coarse.monotonic.saturating_sub(confirmed.coarse.monotonic);

@@ -1,5 +1,5 @@
-//! A fleet of processes with many secrets each, through an outage, throttling and recovery: what the endpoint sees, and
-//! what readers see.
+//! A fleet of processes with many secrets each, through an outage, throttling and recovery: the calls that the endpoint
+//! gets, and what readers get.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::timeline::failure;
 const TICK: Duration = Duration::from_millis(250);
 const TICKS_A_SECOND: usize = 4;
 
-/// What the endpoint does with the calls of one tick.
+/// How the endpoint handles the calls of one tick.
 #[derive(Clone, Copy, Debug)]
 enum Endpoint {
     Answers,
     Fails(ErrorKind),
-    /// Answers so many calls in a tick and throttles the rest.
+    /// Answers this many calls in a tick and throttles the rest.
     Limits(usize),
 }
 
@@ -26,7 +26,7 @@ struct Fleet {
     ids: Vec<String>,
     ttl: Duration,
     now: Now,
-    /// Under way since the last tick.
+    /// The calls in progress since the last tick.
     calls: Vec<FetchPermit>,
     /// Readers that had to wait.
     waits: usize,
@@ -34,7 +34,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// Processes with the same number of secrets each, in use for a while.
+    /// Creates processes with the same number of secrets each, and lets them run for a while.
     fn new(processes: u64, secrets: usize, ttl: u64) -> Self {
         let ttl = Duration::from_secs(ttl);
         let config = || Config { ttl, ..Config::default() };
@@ -47,7 +47,7 @@ impl Fleet {
         fleet
     }
 
-    /// Lets time pass; returns how many calls the endpoint got in each second.
+    /// Lets time pass, and returns the endpoint's calls per second.
     fn pass(&mut self, span: Duration, endpoint: Endpoint) -> Vec<usize> {
         let ticks = (span.as_secs_f64() / TICK.as_secs_f64()) as usize;
         let calls: Vec<usize> = (0..ticks).map(|_| self.tick(endpoint)).collect();
@@ -58,7 +58,7 @@ impl Fleet {
         self.now = self.now.plus(TICK);
         let now = self.now;
         let count = self.calls.len();
-        // Nobody is always first.
+        // No call is always first.
         let mut calls = std::mem::take(&mut self.calls);
         let first = self.ticks % calls.len().max(1);
         calls.rotate_left(first);
@@ -73,7 +73,7 @@ impl Fleet {
         }
         self.ticks += 1;
         for cache in &self.caches {
-            // Now the refresher comes first, now a reader.
+            // The refresher comes before the readers in every third tick.
             let refresher_is_first = self.ticks.is_multiple_of(3);
             if refresher_is_first {
                 self.calls.extend(cache.due(now).permits);
@@ -106,8 +106,8 @@ impl Fleet {
         ages
     }
 
-    /// How long it takes until ninety-nine of a hundred secrets have been confirmed since now, and the calls in each
-    /// second until all have.
+    /// Returns the time until 99 of 100 secrets have been confirmed again, and the calls per second until all of them
+    /// have.
     fn recovery(&mut self) -> (Duration, Vec<usize>) {
         let (start, mut calls, mut p99) = (self.now, Vec::new(), None);
         loop {
@@ -118,7 +118,7 @@ impl Fleet {
             }
             match p99 {
                 Some(p99) if ages.last() <= Some(&since) => return (p99, calls),
-                _ => assert!(since < self.ttl * 3, "it takes for ever"),
+                _ => assert!(since < self.ttl * 3, "no recovery in sight"),
             }
         }
     }
@@ -128,7 +128,7 @@ fn mean(calls: &[usize]) -> f64 {
     calls.iter().sum::<usize>() as f64 / calls.len() as f64
 }
 
-/// The busiest stretch of so many seconds, in calls a second.
+/// The busiest period of this many seconds, in calls per second.
 fn peak(calls: &[usize], seconds: usize) -> f64 {
     calls.windows(seconds.min(calls.len())).map(mean).fold(0.0, f64::max)
 }
@@ -159,7 +159,7 @@ fn x3_throttling_to_half_of_the_load_is_met_by_asking_less() {
     assert!((7.0..9.0).contains(&before), "{before} calls a second");
     let throttled = fleet.pass(Duration::from_secs(400), Endpoint::Limits(1));
     assert!(mean(&throttled) <= before, "{} against {before} a second", mean(&throttled));
-    // What may go is used: nobody's value gets much older than the limit makes it.
+    // The allowed calls are used: no value gets much older than the limit makes it.
     let oldest = *fleet.ages().last().unwrap();
     assert!(oldest < Duration::from_secs(350), "{oldest:?}");
     assert_eq!(fleet.waits, 0);
@@ -196,7 +196,7 @@ fn x3_caches_that_share_a_brake_slow_down_together() {
     let mut due = one.due(late).permits;
     assert_eq!(due.len(), 50, "nothing has failed yet");
     due.pop().unwrap().complete(failure(ErrorKind::Throttled), late.plus(TICK));
-    assert!(other.due(late.plus(TICK)).permits.is_empty(), "what one meets slows down the other");
+    assert!(other.due(late.plus(TICK)).permits.is_empty(), "a failure of one slows down the other");
     let look_again = other.due(late.plus(TICK)).next.unwrap();
     assert_eq!(other.due(late.plus(TICK + look_again)).permits.len(), 1, "then it tries one");
 }
@@ -229,7 +229,7 @@ fn x3_a_reader_starts_what_the_refresher_leaves_undone_and_does_not_wait_for_it(
             other => panic!("a reader waits, or gets nothing: {other:?}"),
         }
     }
-    panic!("nobody starts it");
+    panic!("no refresh starts");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Statistics and events: what the cache tells, and how often.
+//! Statistics and events: what the cache reports, and how often.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,11 +15,11 @@ fn statistics_add_up() {
         time.read("db");
     }
     time.pass(OLD);
-    let Read::Lead(permit, _) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, _) = time.read("db") else { panic!("no permit granted") };
     time.read("db");
     permit.complete(answer("v2", "two"), time.now);
     time.pass(OLD);
-    let Read::Lead(permit, _) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, _) = time.read("db") else { panic!("no permit granted") };
     permit.complete(failure(ErrorKind::Throttled), time.now);
     time.read("db");
     time.cache.count_call(Operation::DescribeSecret);
@@ -96,7 +96,7 @@ fn every_spell_of_staleness_is_told_once_and_its_end_begins_a_new_one() {
     for _ in 0..2 {
         time.pass(OLD);
         for _ in 0..5 {
-            let Read::Lead(permit, _) = time.read("db") else { panic!("nobody was chosen") };
+            let Read::Lead(permit, _) = time.read("db") else { panic!("no permit granted") };
             permit.complete(failure(ErrorKind::Connection), time.now);
             for _ in 0..5 {
                 assert!(matches!(time.read("db"), Read::Hit(_)));
@@ -115,12 +115,12 @@ fn a_spell_is_told_even_if_a_reader_lost_patience_just_before() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(OLD);
-    let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
     permit.complete(answer("v1", "one"), time.now);
     time.cache.give_up("db", Selector::CURRENT, &waiter, time.now);
     time.told();
     time.pass(OLD);
-    let Read::Lead(permit, _) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Lead(permit, _) = time.read("db") else { panic!("no permit granted") };
     permit.complete(failure(ErrorKind::Connection), time.now);
     assert_eq!(time.told(), ["error connection", "stale"]);
 }

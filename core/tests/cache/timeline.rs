@@ -1,4 +1,4 @@
-//! A cache and the time it is told, so that a test reads as a sequence of moments.
+//! A cache and the time it is given, so that a test reads as a sequence of moments.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use secretcache::host::{Answer, Cache, FetchPermit, Forced, Lookup, Now, Outcome
 use secretcache::{Config, Description, Error, ErrorKind, Event, Fetched, Selector};
 
 pub(crate) const TTL: u64 = 100;
-/// Past the time to live of [`Timeline::new`] and its grace, so that nobody doubts that a value is old.
+/// Past the time to live of [`Timeline::new`] and its grace, so that a value is certainly old.
 pub(crate) const OLD: u64 = 120;
 
 pub(crate) struct Timeline {
@@ -17,7 +17,7 @@ pub(crate) struct Timeline {
     told: Arc<Mutex<Vec<Event>>>,
 }
 
-/// What one read got, without the borrow.
+/// The result of one read, without the borrow.
 #[derive(Debug)]
 pub(crate) enum Read {
     Hit(String),
@@ -28,7 +28,7 @@ pub(crate) enum Read {
 }
 
 impl Timeline {
-    /// A cache with a time to live of 100 s: refreshes fall due between 50 s and 100 s, grace ends at 110 s.
+    /// A cache with a time to live of 100 s: refreshes become due between 50 s and 100 s, and the grace ends at 110 s.
     pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
@@ -82,7 +82,7 @@ impl Timeline {
         }
     }
 
-    /// The permit of a reader that has nothing to serve.
+    /// Reads a secret that has nothing to serve, and returns the permit.
     pub(crate) fn lead(&self, id: &str) -> FetchPermit {
         self.lead_version(id, Selector::CURRENT)
     }
@@ -106,13 +106,13 @@ impl Timeline {
         }
     }
 
-    /// What was told since this was last asked, in short: `new_version v1 v2`, `stale`, `error throttled`.
+    /// Returns the events since the last call, in short form: `new_version v1 v2`, `stale`, `error throttled`.
     pub(crate) fn told(&self) -> Vec<String> {
         let events = std::mem::take(&mut *self.told.lock().unwrap());
         events.iter().map(short).collect()
     }
 
-    /// Seconds until the refresh of the one secret held is due.
+    /// Returns the time until the refresh of the only cached secret is due.
     pub(crate) fn due_in(&self) -> Duration {
         self.cache.stats(self.now).secrets[0].next_refresh_in.expect("a value")
     }
@@ -134,7 +134,7 @@ pub(crate) fn answer(version: &str, value: &str) -> Result<Answer, Error> {
     Ok(Answer::value(Fetched::string(version, value)))
 }
 
-/// Something in a extension that tells when it is dropped, and with it the version.
+/// An extension that counts when it is dropped, and with it the version.
 struct Tracked(Arc<AtomicUsize>);
 
 impl Drop for Tracked {
@@ -143,14 +143,14 @@ impl Drop for Tracked {
     }
 }
 
-/// As [`answer`], with a version that counts up when it leaves the memory.
+/// As [`answer`], with a version that is counted when it is dropped.
 pub(crate) fn tracked(version: &str, dropped: &Arc<AtomicUsize>) -> Result<Answer, Error> {
     let mut fetched = Fetched::string(version, version);
     fetched.extension = Some(Box::new(Tracked(Arc::clone(dropped))));
     Ok(Answer::value(fetched))
 }
 
-/// As [`answer`], from a source that tells the secret's ARN.
+/// As [`answer`], from a source that sets the secret's ARN.
 pub(crate) fn answer_of(arn: &str, version: &str, value: &str) -> Result<Answer, Error> {
     let mut fetched = Fetched::string(version, value);
     fetched.arn = Some(arn.to_owned());
@@ -170,7 +170,7 @@ pub(crate) fn failure(kind: ErrorKind) -> Result<Answer, Error> {
     Err(Error::new(kind, "as scripted"))
 }
 
-/// What a reader makes of the end of its wait.
+/// Returns what a reader gets when its wait ends.
 pub(crate) fn outcome(waiter: &Waiter) -> Option<Result<String, ErrorKind>> {
     let result = waiter.outcome()?.for_reader()?;
     Some(result.map(|secret| secret.string().expect("a string").to_owned()).map_err(|error| error.kind()))

@@ -1,4 +1,4 @@
-//! Values that end by themselves: tokens, and those of a source that says so.
+//! Values that expire on their own: tokens, and those of a source that sets an expiry.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use secretcache::{Error, ErrorKind, Fetched, Stage};
 use crate::timeline::{Read, Timeline, failure};
 
 const LOGIN: &str = "rds-db://app@db.example:5432";
-/// How long each token here may be handed out.
+/// How long each token here can be handed out.
 const LASTING: Duration = Duration::from_secs(840);
 
 fn lasting(version: &str, token: &str, expires_after: Duration) -> Result<Answer, Error> {
@@ -22,7 +22,7 @@ fn token(number: u32) -> Result<Answer, Error> {
     lasting("AKIDEXAMPLE", &format!("token {number}"), LASTING)
 }
 
-/// A cache that would keep values for an hour, with a token of this moment.
+/// A cache that would keep values for an hour, with a token signed now.
 fn hourly() -> Timeline {
     let time = Timeline::with(|config| config.ttl = Duration::from_secs(3_600));
     time.lead(LOGIN).complete(token(1), time.now);
@@ -39,7 +39,7 @@ fn a_token_is_renewed_early_whatever_the_interval() {
 fn a_token_is_served_until_it_ends_and_not_a_moment_longer() {
     let mut time = hourly();
     time.pass(LASTING.as_secs() - 1);
-    let Read::Due(value, permit) = time.read(LOGIN) else { panic!("nobody was chosen") };
+    let Read::Due(value, permit) = time.read(LOGIN) else { panic!("no permit granted") };
     assert_eq!(value, "token 1");
     permit.complete(failure(ErrorKind::NoCredentials), time.now);
     time.pass_for(Duration::from_millis(999));
@@ -47,7 +47,7 @@ fn a_token_is_served_until_it_ends_and_not_a_moment_longer() {
     assert_eq!(value, "token 1");
     time.pass(60);
     let Read::Lead(permit, waiter) = time.read(LOGIN) else { panic!("it has ended") };
-    assert_eq!(waiter.patience(), None, "there is nothing to fall back on");
+    assert_eq!(waiter.patience(), None, "there is nothing to fall back to");
     permit.complete(failure(ErrorKind::NoCredentials), time.now);
     assert!(matches!(time.read(LOGIN), Read::Failed(ErrorKind::NoCredentials)));
 }
@@ -56,7 +56,7 @@ fn a_token_is_served_until_it_ends_and_not_a_moment_longer() {
 fn another_token_of_the_same_key_is_no_new_version() {
     let mut time = hourly();
     time.pass(600);
-    let Read::Due(_, permit) = time.read(LOGIN) else { panic!("nobody was chosen") };
+    let Read::Due(_, permit) = time.read(LOGIN) else { panic!("no permit granted") };
     permit.complete(token(2), time.now);
     assert!(matches!(time.read(LOGIN), Read::Hit(value) if value == "token 2"));
     assert!(!time.cache.is_outdated(LOGIN, "AKIDEXAMPLE"));
@@ -112,11 +112,11 @@ fn an_outage_of_the_service_holds_no_token_back() {
     let mut time = hourly();
     time.fill("db", "v1", "one");
     time.pass(580);
-    let Read::Due(_, permit) = time.read(LOGIN) else { panic!("nobody was chosen") };
+    let Read::Due(_, permit) = time.read(LOGIN) else { panic!("no permit granted") };
     time.force("db").complete(failure(ErrorKind::Connection), time.now);
     permit.complete(token(2), time.now);
     assert!(matches!(time.read(LOGIN), Read::Hit(value) if value == "token 2"));
-    // Nor does a token say that the service answers again.
+    // A new token does not show that the service answers again, either.
     time.pass(600);
     time.force("db").complete(failure(ErrorKind::Connection), time.now);
     let due = time.cache.due(time.now).permits;
@@ -134,7 +134,7 @@ fn attempt(time: &Timeline) -> ConnectAttempt {
 }
 
 proptest! {
-    /// Readers, logins and refreshes at any time, with failures: whatever is handed out has not ended.
+    /// Readers, logins and refreshes at any time, with failures: no value that is handed out has expired.
     #[test]
     fn nothing_that_has_ended_is_handed_out(
         steps in prop::collection::vec((0u64..400, 0u8..4, prop::bool::weighted(0.3)), 1..60),

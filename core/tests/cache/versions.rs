@@ -1,4 +1,4 @@
-//! Several versions of one secret: each a line of its own, all confirmed by one description.
+//! Several versions of one secret: each has its own entry, and one description confirms all of them.
 
 use std::time::Duration;
 
@@ -40,12 +40,12 @@ fn one_description_confirms_every_version_that_kept_its_label() {
     time.lead_version("db", pending).complete(answer(ID_2, "two"), time.now);
     time.lead_version("db", previous).complete(answer("v0", "zero"), time.now);
     time.pass(TTL);
-    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+    let Read::Due(_, permit) = time.read("db") else { panic!("no permit granted") };
     let description = described(&[(ID_1, "AWSCURRENT"), (ID_2, AWSPENDING), ("v1", AWSPREVIOUS)]);
     permit.complete(Ok(Answer::unchanged().with_description(description)), time.now);
 
     assert!(matches!(time.read_version("db", pending), Read::Hit(value) if value == "two"));
-    // Known to have moved: not fresh any more, whatever its age.
+    // The label is known to have moved, so the value is no longer fresh, whatever its age.
     let Read::Due(_, permit) = time.read_version("db", previous) else { panic!("served as fresh") };
     permit.complete(answer("v1", "moved"), time.now);
     assert!(matches!(time.read_version("db", previous), Read::Hit(value) if value == "moved"));
@@ -71,15 +71,15 @@ fn a_confirmed_version_shows_the_labels_it_has_now() {
         let hit = time.cache.peek("db", Selector::CURRENT, time.now).unwrap();
         hit.version_stages().to_vec()
     };
-    // By its own refresh, and by that of another version.
-    let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+    // The labels change by the version's own refresh, and by that of another version.
+    let Read::Due(_, permit) = time.read("db") else { panic!("no permit granted") };
     permit.complete(Ok(Answer::unchanged().with_description(description())), time.now);
     assert_eq!(labels(&time), ["AWSCURRENT", "blue"]);
 
     time.force("db").complete(with_stages(&["AWSCURRENT"]), time.now);
     time.pass(TTL);
     let Read::Due(_, permit) = time.read_version("db", Selector::stage(AWSPENDING)) else {
-        panic!("nobody was chosen")
+        panic!("no permit granted")
     };
     permit.complete(Ok(Answer::unchanged().with_description(description())), time.now);
     assert_eq!(labels(&time), ["AWSCURRENT", "blue"]);
@@ -119,7 +119,7 @@ fn a_denied_description_is_asked_for_once_an_hour_at_most() {
     let mut asked = 0;
     for _ in 0..40 {
         time.pass(TTL);
-        let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+        let Read::Due(_, permit) = time.read("db") else { panic!("no permit granted") };
         let denied = permit.may_describe();
         asked += u32::from(denied);
         time.cache.count_call(Operation::GetSecretValue);
@@ -129,7 +129,7 @@ fn a_denied_description_is_asked_for_once_an_hour_at_most() {
     assert_eq!(asked, 1, "40 refreshes in {:?}", Duration::from_secs(40 * TTL));
     for _ in 0..7 * 86_400 / TTL {
         time.pass(TTL);
-        let Read::Due(_, permit) = time.read("db") else { panic!("nobody was chosen") };
+        let Read::Due(_, permit) = time.read("db") else { panic!("no permit granted") };
         let denied = permit.may_describe();
         asked += u32::from(denied);
         let value = Answer::value(Fetched::string(ID_1, "one"));

@@ -1,4 +1,4 @@
-//! How it ends: closed, dropped, with requests under way.
+//! How a cache ends: closed or dropped, also with requests in progress.
 #![expect(clippy::disallowed_methods, reason = "programs that end have a variable and threads of their own")]
 
 use std::process::Command;
@@ -111,7 +111,7 @@ fn a_forgotten_secret_is_fetched_again() {
     assert_eq!(read(&cache).as_deref(), Ok("value-2"));
 }
 
-/// What a program leaves under way when it ends.
+/// What a program leaves unfinished when it ends.
 const ENDS: [&str; 5] =
     ["a read that waits", "a read that failed", "refreshes", "a prefetch", "requests to AWS"];
 const VARIABLE: &str = "SECRETCACHE_TEST_ENDS";

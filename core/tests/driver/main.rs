@@ -1,4 +1,4 @@
-//! The native driver with a source whose every answer is scripted: real threads, real time, no network.
+//! The native driver with a scripted source: real threads, real time, no network.
 #![cfg(feature = "aws")]
 
 mod ending;

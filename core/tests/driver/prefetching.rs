@@ -1,4 +1,4 @@
-//! Prefetching: many secrets in few calls, before anybody reads them.
+//! Prefetching: many secrets in few calls, before they are read.
 
 use secretcache::host::Driver as _;
 use secretcache::{ErrorKind, Selector};

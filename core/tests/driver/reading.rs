@@ -1,4 +1,4 @@
-//! Reads, blocking and asynchronous, alone and ten thousand at once.
+//! Reads, blocking and asynchronous, one at a time and ten thousand at once.
 
 use std::future::IntoFuture;
 use std::sync::Barrier;
@@ -95,7 +95,7 @@ fn cancelling_one_waiter_does_not_cancel_the_fetch_of_the_others() {
             let cache = cache.clone();
             tokio::spawn(async move { read_async(&cache).await })
         };
-        // The first one leads.
+        // The first one is the leader.
         let first = spawn();
         script.until_calls(1);
         let (second, third) = (spawn(), spawn());
@@ -173,7 +173,7 @@ fn a_reader_with_a_last_known_value_waits_for_max_wait_and_no_longer() {
     script.rotate();
     script.hold();
     until("the value is past its freshness", || is_old(&cache));
-    // The source still holds its answer: what comes back can only be the last-known value.
+    // The source still holds its answer back, so this can only be the last known value.
     assert_eq!(read(&cache).as_deref(), Ok("value-1"));
     assert_eq!(runtime().block_on(read_async(&cache)).as_deref(), Ok("value-1"));
     let event = told.recv_timeout(LONG).unwrap();
@@ -229,7 +229,7 @@ fn a_read_may_say_how_old_its_value_may_be() {
     let cache = script.cache();
     let younger_than = |seconds| cache.get("db").max_age(std::time::Duration::from_secs(seconds));
     assert_eq!(younger_than(0).wait().unwrap().string().unwrap(), "value-1");
-    assert_eq!(script.calls().len(), 1, "what is fetched at once is as young as can be");
+    assert_eq!(script.calls().len(), 1, "a value fetched just now is young enough");
     script.rotate();
     assert_eq!(younger_than(60).wait().unwrap().string().unwrap(), "value-1");
     assert_eq!(younger_than(0).wait().unwrap().string().unwrap(), "value-2");
@@ -238,7 +238,7 @@ fn a_read_may_say_how_old_its_value_may_be() {
     assert_eq!(runtime().block_on(younger_than(0).into_future()).unwrap().string().unwrap(), "value-3");
     script.fail(ErrorKind::Connection);
     assert_eq!(younger_than(0).wait().unwrap_err().kind(), ErrorKind::Connection);
-    assert_eq!(read(&cache).as_deref(), Ok("value-3"), "others go on");
+    assert_eq!(read(&cache).as_deref(), Ok("value-3"), "other reads still get the value");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Refreshes: in the background, forced, failing.
+//! Refreshes: background, forced and failing.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ fn where_describing_is_denied_values_are_fetched_and_the_denied_call_is_not_repe
     });
     let denied = script.calls().iter().filter(|call| call.starts_with("describe")).count();
     assert_eq!(denied, 1);
-    assert!(told.try_recv().is_err(), "no failure anybody could mend");
+    assert!(told.try_recv().is_err(), "there is nothing to fix");
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_forced_refresh_does_not_take_the_answer_of_an_older_request() {
             async move { read_async(&cache).await }
         });
         script.until_calls(1);
-        // The request under way has read the old value by now.
+        // The request in progress has already read the old value.
         script.rotate();
         let refresh = cache.start_refresh("db", Selector::CURRENT).unwrap();
         script.release();

@@ -1,4 +1,4 @@
-//! A source that answers as a test tells it to, and lets the test wait for what happens instead of sleeping.
+//! A source that a test scripts, and that lets the test wait for events instead of sleeping.
 #![expect(clippy::disallowed_methods, reason = "a test that hangs must end, so there is a clock")]
 
 use std::sync::mpsc::{Receiver, channel};
@@ -33,7 +33,7 @@ struct State {
     failure: Option<ErrorKind>,
     describe_failure: Option<ErrorKind>,
     panics: bool,
-    /// Whether batches are answered, and the id that they do not find.
+    /// The id that batches do not find; `None` if batches are denied.
     batches: Option<String>,
 }
 
@@ -43,7 +43,7 @@ impl Script {
         Self(Arc::new(Inner { state, called: Condvar::new(), held: watch::Sender::new(false) }))
     }
 
-    /// A cache over this source, whose values stay fresh for longer than any test.
+    /// A cache over this source whose values stay fresh for longer than any test.
     pub(crate) fn cache(&self) -> SecretCache {
         self.cache_with(|builder| builder)
     }
@@ -69,7 +69,7 @@ impl Script {
         self.lock().panics = true;
     }
 
-    /// Answers batches from now on, and finds everything but this id.
+    /// Answers batches from now on, with every id found except this one.
     pub(crate) fn answer_batches_without(&self, missing: &str) {
         self.lock().batches = Some(missing.to_owned());
     }
@@ -87,7 +87,7 @@ impl Script {
         self.lock().calls.clone()
     }
 
-    /// Waits until so many calls have been made in all.
+    /// Waits until there have been this many calls in total.
     pub(crate) fn until_calls(&self, count: usize) {
         let state = self.lock();
         let (state, _) =
@@ -95,7 +95,7 @@ impl Script {
         assert!(state.calls.len() >= count, "only {:?}", state.calls);
     }
 
-    /// Who else holds this source: the cache, as long as it lives.
+    /// The number of other references to this source: the cache holds one as long as it exists.
     pub(crate) fn holders(&self) -> usize {
         Arc::strong_count(&self.0) - 1
     }
@@ -104,7 +104,7 @@ impl Script {
         self.0.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Notes a call and gives what the source holds at this moment, before any delay.
+    /// Records a call, and returns the state of the source at this moment, before any delay.
     fn call(&self, call: String) -> (u64, Option<ErrorKind>, Option<ErrorKind>) {
         let mut state = self.lock();
         state.calls.push(call);
@@ -152,14 +152,14 @@ impl SecretSource for Script {
     }
 }
 
-/// As a source that has no batches, until it is told otherwise.
+/// Denies batches until [`Script::answer_batches_without`] is called.
 async fn batch(script: &Script, ids: &[&str]) -> Result<Batch, Error> {
     let (version, ..) = script.call(format!("batch of {}", ids.len()));
     script.held().await;
     let missing = script.lock().batches.clone();
     let missing = missing.ok_or_else(|| Error::new(ErrorKind::AccessDenied, "no batches here"))?;
     let mut batch = Batch::default();
-    // In another order than they were asked for.
+    // In another order than requested.
     for id in ids.iter().rev() {
         if *id == missing {
             let error = Error::new(ErrorKind::SecretNotFound, "as scripted");
@@ -173,34 +173,34 @@ async fn batch(script: &Script, ids: &[&str]) -> Result<Batch, Error> {
     Ok(batch)
 }
 
-/// What a cache tells from now on.
+/// Receives the events of a cache from now on.
 pub(crate) fn events(cache: &SecretCache) -> Receiver<Event> {
     let (sender, receiver) = channel();
     cache.on_event(move |event| drop(sender.send(event.clone())));
     receiver
 }
 
-/// Waits until something is so.
+/// Waits until a condition is true.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < LONG, "in vain: {what}");
+        assert!(start.elapsed() < LONG, "timed out: {what}");
         thread::park_timeout(Duration::from_millis(1));
     }
 }
 
-/// A runtime as a program might have one.
+/// A runtime such as a program might have.
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }
 
-/// The blocking read.
+/// Reads with a blocking call.
 pub(crate) fn read(cache: &SecretCache) -> Result<String, ErrorKind> {
     let hit = cache.get("db").wait().map_err(|error| error.kind())?;
     Ok(hit.string().expect("a string").to_owned())
 }
 
-/// The asynchronous read.
+/// Reads asynchronously.
 pub(crate) async fn read_async(cache: &SecretCache) -> Result<String, ErrorKind> {
     let secret = cache.get("db").await.map_err(|error| error.kind())?;
     Ok(secret.string().expect("a string").to_owned())

@@ -156,7 +156,7 @@ fn no_reader_sees_the_new_version_and_then_the_old_one() {
     });
 }
 
-/// What bindings do that keep values on their own side.
+/// Reads as a binding does that keeps values itself.
 #[test]
 fn whoever_looks_at_the_counter_of_changes_hands_nothing_out_that_was_taken_back() {
     in_all_orders(|| {
@@ -190,7 +190,7 @@ fn watches_made_and_ended_at_the_same_time_are_all_known() {
         let world = World::with(Config::default(), watches.clone());
         for id in ["one", "two", "three"] {
             world.read(id).expect("a value");
-            // Its first refresh spends the read.
+            // The first refresh uses up the read.
             world.later(TTL).read(id).expect("a value");
         }
         let due = world.later(TTL * 2);

@@ -1,4 +1,4 @@
-//! State that must not outlive a fork, when the child's threads ask for it at the same time.
+//! State that must not outlive a fork, when several threads of the child request it at the same time.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What becomes of an answer: the version that it brings or confirms, and the secret's others that it speaks of too.
+//! Handles an answer: the version that it delivers or confirms, and the secret's other versions that it covers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +18,13 @@ use crate::secret::Secret;
 use crate::time::{Now, Span};
 use crate::wire::{Answer, Description, Replica};
 
-/// How long a denied `DescribeSecret` is left alone at first, and at most: denied calls raise alarms, and cost.
+/// How long `DescribeSecret` is not called after a denial, at first and at most: denied calls raise alarms and cost
+/// money.
 const DENIED_FOR: Duration = Duration::from_secs(3600);
 const DENIED_FOR_LONG: Duration = Duration::from_secs(7 * 86_400);
 
 impl FetchPermit {
-    /// The answer, unless it is a replica's that is behind.
+    /// Rejects an answer from a replica that is behind the cache.
     pub(super) fn not_backwards(&self, state: &State, answer: Answer) -> Result<Answer, Error> {
         if let (Some(replica), Some(fetched)) = (&answer.replica, &answer.value) {
             let entry = state.entries.get(&self.entry);
@@ -49,8 +50,8 @@ impl FetchPermit {
         let described = entry.and_then(|entry| entry.described.as_ref());
         let labels = described.map(|described| Arc::clone(&described.labels));
         let Some(secret) = self.secret_from(value, entry, labels.as_deref()) else {
-            // "Unchanged" with nothing held: the source broke its contract.
-            let error = Error::new(ErrorKind::Internal, "a source confirmed a version that nobody holds");
+            // "Unchanged" with nothing cached: the source broke its contract.
+            let error = Error::new(ErrorKind::Internal, "a source confirmed a version that is not cached");
             return self.fail(state, error, now, events);
         };
         state.counters.refreshes += u64::from(self.known.is_some());
@@ -89,7 +90,7 @@ impl FetchPermit {
         version.answered = self.flight.started;
         match self.purpose {
             Purpose::Refresh => secret.version().validity.clear_used(),
-            // Whoever waited for it is about to read it.
+            // A caller waited for it and is about to use it.
             Purpose::Read | Purpose::Force | Purpose::Recheck => secret.version().validity.note_use(),
         }
         if let Some(version) = entry.version(self.selector()) {
@@ -126,7 +127,7 @@ impl FetchPermit {
         }
     }
 
-    /// The version that the answer stands for; the one held, if it is the same.
+    /// Returns the version in the answer, or the cached one if it is the same.
     fn secret_from(
         &self,
         value: Option<Fetched>,
@@ -139,7 +140,7 @@ impl FetchPermit {
             return Some(stages.map_or_else(|| known.clone(), |stages| known.relabelled(stages)));
         };
         match &self.known {
-            // Keeping the old one keeps what bindings have made of it.
+            // Keeping the old one keeps the renderings that bindings have made.
             Some(known) if fetched.extension.is_none() && known.is_same_as(&fetched) => Some(known.clone()),
             _ => {
                 let arn = entry.and_then(|entry| entry.arn.as_ref());
@@ -150,7 +151,7 @@ impl FetchPermit {
         }
     }
 
-    /// One description confirms every version of the secret that still carries its label.
+    /// Applies a new description to the secret's other versions. It confirms each one that still carries its label.
     fn confirm_siblings(
         &self,
         entry: &mut SecretEntry,
@@ -179,11 +180,11 @@ impl FetchPermit {
                     self.shared.publish(names.iter(), version);
                 }
             } else if stage != AWSCURRENT && labels.version_with_stage(stage).is_none() {
-                // No version carries the label any more, as `AWSPENDING` after each rotation: nothing to ask for.
+                // No version carries the label any more, like `AWSPENDING` after each rotation: nothing to fetch.
                 self.shared.unpublish_version(names.iter(), version);
                 version.secret = None;
             } else {
-                // Known to have moved: due at the next look, and served until then as any due value.
+                // The label has moved: the version is due now, and served until its refresh like any due value.
                 version.refresh_after = Span::default();
                 self.shared.invalidate(&secret);
             }
@@ -191,7 +192,7 @@ impl FetchPermit {
     }
 }
 
-/// Notes that a value is right as of now, and lets hits have it until its next refresh.
+/// Records that a value is correct as of now, and lets hits serve it until its next refresh.
 fn confirm(version: &mut VersionEntry, secret: Secret, refresh_after: Duration, now: &Now) {
     secret.version().validity.serve_until(now.coarse.plus(refresh_after), Freshness::Fresh);
     version.newest = version.newest.max(secret.created_date());

@@ -1,4 +1,4 @@
-//! What becomes of a failure: when the source is asked again, and what readers get until then.
+//! Handles a failure: decides when to ask the source again, and what readers get until then.
 
 use std::sync::Arc;
 
@@ -21,12 +21,13 @@ impl FetchPermit {
         events: &mut Vec<Event>,
     ) -> Outcome {
         *state.counters.failures.entry(error.kind().name()).or_default() += 1;
-        // That a label besides the current one is not there, or not for this caller, is what a login looks to find out.
+        // A login rechecks the other labels to find out whether they exist and can be read, so "no" is an answer, not
+        // an error.
         let is_answer = self.purpose == Purpose::Recheck
             && self.selector() != Selector::CURRENT
             && matches!(error.kind(), ErrorKind::VersionNotFound | ErrorKind::AccessDenied);
         if !is_answer {
-            // Nothing was held: a reader, or who prefetches, gets the error.
+            // Nothing was cached, so the reader or the prefetching caller gets the error.
             let is_told = self.known.is_none() && matches!(self.purpose, Purpose::Read | Purpose::Refresh);
             events.push(Event::Error { secret_id: Arc::clone(&self.id), error: error.clone(), is_told });
         }
@@ -36,14 +37,14 @@ impl FetchPermit {
         let pause =
             |failures| shared.config.backoff.jittered(failures, Some(ttl).filter(|ttl| !ttl.is_zero()), draw);
         if !self.is_of_endpoint() {
-            // The brake is another's.
+            // The brake is for another endpoint.
         } else if error.kind().is_outage() {
             state.pacer.strike(self.begun, now, &error, pause);
         } else if error.kind().is_denial() || error.fault().is_some() {
             state.pacer.ease(self.begun, now);
         }
         let why = state.pacer.error().filter(|_| !self.is_signed_here());
-        // A label that has moved away leaves nothing behind that could stand in for it. AWSCURRENT cannot go.
+        // A removed label leaves no value to fall back to. `AWSCURRENT` cannot be removed.
         let gone = error.kind() == ErrorKind::VersionNotFound && self.selector() != Selector::CURRENT;
         let entry = state.entries.get_mut(&self.entry);
         let found = entry.and_then(|entry| {
@@ -51,7 +52,7 @@ impl FetchPermit {
             Some((entry, index))
         });
         let Some((entry, index)) = found else {
-            // Evicted or forgotten meanwhile: only this permit still knows the value.
+            // Evicted or invalidated in the meantime: only this permit still holds the value.
             let (age, denied) = (now.since(self.confirmed), error.kind().is_denial());
             let last_known = self.known.clone().filter(|known| {
                 let max_age = policy::max_age(known.expires_after(), &shared.config);

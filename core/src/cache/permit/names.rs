@@ -1,4 +1,4 @@
-//! One secret, known by several ids: they share an entry once an answer shows that they name the same secret.
+//! One secret under several ids. They share an entry once an answer shows that they name the same secret.
 
 use std::sync::Arc;
 
@@ -28,7 +28,8 @@ impl FetchPermit {
         }
     }
 
-    /// A secret that is deleted and created again keeps its name and gets another ARN; the old ARN means no secret now.
+    /// Drops the ids of an earlier ARN. A secret that is deleted and re-created keeps its name and gets another ARN; no
+    /// secret has the old ARN now.
     fn drop_names_of_another_arn(&self, state: &mut State, arn: &str) {
         let Some(entry) = state.entries.get_mut(&self.entry) else { return };
         let is_outdated =
@@ -41,7 +42,7 @@ impl FetchPermit {
         names.iter().chain(&old).for_each(|name| state.unindex(name));
     }
 
-    /// The secret turns out to be cached under another id already: the two become one, there.
+    /// Merges this entry into another one, which turned out to be the same secret under another id.
     fn join(&mut self, state: &mut State, other: EntryId) {
         let Some(mut mine) = state.remove(self.entry) else { return };
         self.shared.unpublish(&mine);
@@ -50,8 +51,8 @@ impl FetchPermit {
         let version = mine.versions.swap_remove(index);
         let Some(entry) = state.entries.get_mut(&other) else { return };
         match entry.version_mut(self.selector.as_selector()) {
-            // A request that began later knows better, and one under way will know soon: this answer is then only
-            // for those who wait for it.
+            // A later request has newer data, and one in progress will have it soon. This answer then only goes to the
+            // readers that wait for it.
             Some(existing) if existing.flight.is_some() || existing.answered > self.flight.started => {}
             Some(existing) => existing.flight = Some(Arc::clone(&self.flight)),
             None => entry.versions.push(version),

@@ -1,4 +1,4 @@
-//! When looks are due: by the schedule, by what was seen, and never more of them than the budget.
+//! When polls are due: by the schedule, by what was observed, and never more of them than the budget allows.
 
 use std::time::UNIX_EPOCH;
 
@@ -9,7 +9,7 @@ use super::*;
 
 const TTL: Duration = Duration::from_secs(300);
 
-/// A secret and the looks at it, one after the other.
+/// A secret that is polled again and again.
 #[derive(Default)]
 struct Looks {
     schedule: RefreshSchedule,
@@ -25,14 +25,14 @@ impl Looks {
         Self { now, current: "v1".to_owned(), ..Self::default() }
     }
 
-    /// Describes the secret now, and gives the time until the next look.
+    /// Describes the secret now, and returns the time until the next poll.
     fn look(&mut self, description: &Description, draw: f64) -> Duration {
         self.count += 1;
         self.schedule.observe(description, &self.now);
         self.schedule.refresh_after(Some(&self.current), TTL, draw, &self.now, &mut self.budget)
     }
 
-    /// Looks until then, and gives the distances.
+    /// Polls until then, and returns the intervals.
     fn until(
         &mut self,
         wall: Duration,
@@ -92,8 +92,8 @@ fn looks_are_close_within_the_window_and_far_before_it() {
     let before = looks.until(open - HOUR, &description, &mut random);
     assert!(before.iter().sum::<Duration>() > TTL.mul_f64(0.8) * looks.count);
     looks.until(open, &description, &mut random);
-    assert!(looks.now.wall - open < TTL.mul_f64(0.2), "the first look comes soon after the window opens");
-    // On average a rotation comes halfway; so more is spent on the first half.
+    assert!(looks.now.wall - open < TTL.mul_f64(0.2), "the first poll comes soon after the window opens");
+    // On average a rotation comes halfway, so more is spent on the first half.
     let within = looks.until(close - HOUR / 2, &description, &mut random);
     assert!(longest(&within) < TTL / 6, "{within:?}");
     let late = looks.until(close - HOUR / 10, &description, &mut random);
@@ -134,7 +134,7 @@ fn as_many_rotations_are_remembered_as_it_says_and_the_oldest_is_forgotten() {
     let mut looks = Looks::at(0);
     for rotation in 1..=REMEMBERED as u64 + 3 {
         let mut description = described(looks.now.wall + HOUR, "rate(1 hour)", None);
-        // In the order of their times within the hour, so that the offsets tell which are kept.
+        // Each one comes later in its hour, so that the offsets show which are kept.
         description.last_rotated_date =
             Some(UNIX_EPOCH + looks.now.wall - HOUR + Duration::from_secs(rotation));
         looks.look(&description, 0.5);
@@ -157,14 +157,14 @@ fn only_the_refused_version_itself_being_accepted_ends_the_close_looks() {
     assert!(looks.look(&quiet, 0.5) < TTL / 4, "another version was accepted");
     looks.schedule.accepted("v1");
     assert!(looks.look(&quiet, 0.5) >= TTL / 2);
-    // While another version is pending, the current one works, and that tells nothing.
+    // While another version is pending, the current one still works, so an accepted login proves nothing.
     let rotating = Description {
         versions: vec![("v1".into(), vec![AWSCURRENT.into()]), ("v2".into(), vec![AWSPENDING.into()])],
         ..Description::default()
     };
     looks.look(&rotating, 0.5);
     looks.schedule.accepted("v1");
-    assert!(looks.look(&rotating, 0.5) < TTL / 4, "the rotation is still under way");
+    assert!(looks.look(&rotating, 0.5) < TTL / 4, "the rotation is still in progress");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn while_the_current_version_is_refused_looks_are_closest_and_then_ever_wider() 
     looks.schedule.refused("v2", &looks.now);
     assert!(looks.look(&quiet, 0.5) < TTL / 4);
     looks.schedule.accepted("v2");
-    assert!(looks.look(&quiet, 0.5) >= TTL / 2, "it was taken after all");
+    assert!(looks.look(&quiet, 0.5) >= TTL / 2, "it was accepted after all");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_pending_label_has_looks_follow_closely_until_it_is_gone_or_long_forgotten()
     let start = (looks.now.wall, looks.count);
     looks.until(start.0 + HOUR * 10, &rotating, &mut random);
     let plain = HOUR.as_secs() * 10 / (TTL.as_secs() * 3 / 4);
-    assert!(u64::from(looks.count - start.1) < plain + 10, "an abandoned rotation is not looked at for ever");
+    assert!(u64::from(looks.count - start.1) < plain + 10, "an abandoned rotation is not polled forever");
     let mut on_both = quiet;
     on_both.versions[0].1.push(AWSPENDING.into());
     looks.schedule = RefreshSchedule::default();
@@ -246,8 +246,9 @@ impl Schedule {
 }
 
 proptest! {
-    /// The budget: whatever is told, no more looks than those of plain refreshing, the two it starts with, the first, and
-    /// what the one under way is credited with; and no value gets older than its time to live.
+    /// The budget: whatever the service says, there are no more polls than with plain refreshing, plus the two that the
+    /// budget starts with, the first one, and the credit for the one in progress. No value gets older than its time to
+    /// live.
     #[test]
     fn expectations_never_cost_more_than_plain_refreshing(
         schedule in any_schedule(), ttl in 10u64..5_000, seed: u64,
@@ -260,7 +261,7 @@ proptest! {
         let mut last = None;
         for count in 0u32..3_000 {
             let passed = looks.now.since(&start);
-            prop_assert!(f64::from(count) <= passed.div_duration_f64(ttl) / PLAIN + START + 1.0 + 1.0 / 3.0, "{count} looks in {passed:?}");
+            prop_assert!(f64::from(count) <= passed.div_duration_f64(ttl) / PLAIN + START + 1.0 + 1.0 / 3.0, "{count} polls in {passed:?}");
             while passed > rotates {
                 last = Some(rotates);
                 number += 1;
@@ -281,7 +282,7 @@ proptest! {
         }
     }
 
-    /// Processes of one fleet that know the same do not look at the same moment.
+    /// Processes of one fleet with the same knowledge do not poll at the same moment.
     #[test]
     fn there_is_jitter_everywhere(
         saved in 0.0..50.0f64, left in 1u64..100_000, length in 1u32..24, offset in 0u64..3_600, is_usual: bool,
@@ -298,11 +299,11 @@ proptest! {
         other.schedule.offsets.clone_from(&looks.schedule.offsets);
         other.budget = PollBudget(saved - START);
         let (one, other) = (looks.look(&description, 0.1), other.look(&description, 0.9));
-        // A whole time to live keeps the distance that two processes have already.
+        // An interval of a whole TTL keeps the distance that two processes already have.
         prop_assert!(other.abs_diff(one) >= TTL / 400 || (one == TTL && other == TTL), "{one:?} {other:?}");
     }
 
-    /// Without a schedule everything is as it was.
+    /// Without a schedule, refreshing is plain.
     #[test]
     fn with_nothing_told_it_is_plain_refreshing(ttl in 1u64..10_000, draws in prop::collection::vec(0.0..1.0f64, 1..50)) {
         let ttl = Duration::from_secs(ttl);
@@ -324,15 +325,15 @@ fn a_past_rotation_counts_where_it_was_in_its_own_window() {
     let day = DAY * 20_000;
     let afternoon = Window { open: day + HOUR * 16, close: day + HOUR * 24 };
     assert_eq!(afternoon.offset_of(day - DAY * 10 + HOUR * 17), Some(HOUR));
-    assert_eq!(afternoon.offset_of(day - DAY * 10 + HOUR * 15), None, "somebody rotated it by hand");
-    // Windows of an hour may be at any hour; longer ones are at the same time of every day.
+    assert_eq!(afternoon.offset_of(day - DAY * 10 + HOUR * 15), None, "it was rotated manually");
+    // Windows of an hour can be at any hour; longer ones are at the same time every day.
     let hour = Window { open: day + HOUR * 5, close: day + HOUR * 6 };
     assert_eq!(hour.offset_of(day - HOUR * 3 + HOUR / 2), Some(HOUR / 2));
     let hours = Window { open: day + HOUR * 5, close: day + HOUR * 7 };
     assert_eq!(hours.offset_of(day - HOUR * 3 + HOUR / 2), None);
 }
 
-// The arithmetic, by examples that are worked out by hand. A time to live is 100 s here, so that 1 s is 0.01.
+// The arithmetic, in examples worked out on paper. The TTL is 100 s here, so 1 s is 0.01.
 
 const HUNDRED: Duration = Duration::from_secs(100);
 
@@ -370,23 +371,23 @@ fn refreshes_before_a_window_are_few_and_the_last_comes_soon_after_it_opens() {
         // A short window: one refresh, after all of it.
         (50, 5, 0.0, 0.0, 0.55),
         (50, 5, 0.5, 0.0, 0.575),
-        // A longer one: one refresh, between its opening and the first of those that are spread over it.
+        // A longer one: one refresh, between its opening and the first of those spread over it.
         (50, 100, 0.0, 1.0, 0.5),
         (50, 100, 0.5, 1.0, 0.65),
-        // Just as long as is watched closely.
+        // Exactly as long as can be polled closely.
         (50, 10, 0.5, 0.0, 0.5 + 0.5 * (0.95 - 0.5)),
-        // One refresh gets there only if it is as far as any may be.
+        // One refresh gets there only with the longest possible interval.
         (95, 100, 0.5, 1.0, 0.95),
-        // Two, three and four refreshes, equally far from each other.
+        // Two, three and four refreshes, evenly spaced.
         (150, 100, 0.0, 1.0, 0.75),
         (150, 100, 0.5, 1.0, 0.825),
         (180, 100, 0.25, 1.0, 0.9125),
         (180, 100, 0.75, 1.0, (1.8 + 0.3 * 0.75) / 3.0),
         (300, 50, 0.5, 13.0, 0.7625),
-        // Enough is saved to watch all of the window, which is far away: no need to save.
+        // The budget covers all of the window, which is far away: no need to save.
         (300, 50, 0.5, 15.0, 0.75),
         (300, 50, 0.2, 15.0, 0.6),
-        // That many are needed, and not as many; and it must be far away.
+        // One fewer does not cover it; and the window must be far away.
         (300, 50, 0.5, 14.0, 0.7625),
         (200, 50, 0.5, 15.0, (2.0 + 0.05) / 3.0),
     ] {
@@ -402,7 +403,7 @@ fn within_a_window_refreshes_are_close_before_and_at_the_usual_time_and_then_eve
     let mut schedule = RefreshSchedule { window: Some(window), ..RefreshSchedule::default() };
     let expected =
         |schedule: &RefreshSchedule, wall, draw, saved| schedule.expected(&view(wall, draw, saved));
-    // Without a usual time all of the window counts, and its slack.
+    // Without a usual time, all of the window and its slack count.
     assert_near(expected(&schedule, 9_950, 0.0, 1.0).unwrap(), 0.5);
     assert_near(expected(&schedule, 10_000, 0.0, 36.0).unwrap(), 0.95 * 0.3);
     assert_near(expected(&schedule, 10_000, 0.5, 36.0).unwrap(), 0.3);
@@ -415,7 +416,8 @@ fn within_a_window_refreshes_are_close_before_and_at_the_usual_time_and_then_eve
     schedule.offsets = vec![seconds(1_800); 3];
     assert_near(expected(&schedule, 11_730, 0.0, 1.0).unwrap(), 0.5);
     assert_near(expected(&schedule, 11_780, 0.5, 0.1).unwrap(), 1.0 / (1.0 / 0.75 + 0.2 / 0.4));
-    // 30 s late, with 18.8 TTLs until the end; then so late that the distance is a third of it, and at most plain.
+    // 30 s late, with 18.8 TTLs until the end; then so late that the interval is a third of the delay, and at most
+    // plain.
     assert_near(expected(&schedule, 11_850, 0.5, 18.0).unwrap(), 1.0 / (1.0 / 0.75 + 36.0 / 17.8));
     assert_near(expected(&schedule, 11_970, 0.5, 100.0).unwrap(), 0.5);
     assert_near(expected(&schedule, 13_000, 0.5, 100.0).unwrap(), PLAIN);
@@ -430,7 +432,7 @@ fn a_time_is_usual_if_enough_of_the_rotations_that_are_known_came_at_it() {
         (found != window).then_some((found.open.as_secs(), found.close.as_secs()))
     };
     assert_eq!(usual(&[]), None);
-    assert_eq!(usual(&[600]), None, "one is no habit");
+    assert_eq!(usual(&[600]), None, "one is not a pattern");
     assert_eq!(usual(&[600, 600]), Some((10_580, 10_620)));
     assert_eq!(usual(&[600, 690]), Some((10_580, 10_710)));
     assert_eq!(usual(&[600, 691]), None, "too far from each other");
@@ -440,7 +442,7 @@ fn a_time_is_usual_if_enough_of_the_rotations_that_are_known_came_at_it() {
     assert_eq!(usual(&[600, 600, 600, 600, 1_500, 2_000, 2_500, 3_000]), Some((10_580, 10_620)));
 }
 
-/// A secret with a rotation under way since 400 s, and no window.
+/// A secret with a rotation that has been in progress for 400 s, and no window.
 fn rotating(budget: f64) -> Looks {
     let mut looks = Looks { budget: PollBudget(budget), ..Looks::at(0) };
     looks.schedule.begin("v1", false, &looks.now);
@@ -468,7 +470,7 @@ fn a_rotation_under_way_is_followed_at_a_quarter_of_its_age_out_of_the_budget() 
     let mut looks = rotating(0.0);
     looks.refresh(TTL, 0.5);
     assert_near(looks.budget.0, 100.0 / 300.0 / PLAIN - 1.0);
-    // With nothing left, plain refreshing and a little more, which is saved.
+    // With nothing left: plain refreshing, and a little longer, which is saved.
     let mut looks = rotating(-START);
     assert_close(looks.refresh(TTL, 0.5), 300.0 * PLAIN * 1.05);
     assert_near(looks.budget.0, 0.05 - START);

@@ -1,4 +1,4 @@
-//! The window that `DescribeSecret` tells, and where in it rotations came.
+//! The rotation window according to `DescribeSecret`, and the offsets of past rotations in it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,10 +7,10 @@ use crate::wire::Description;
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
-/// Rotations at a usual time are some seconds apart nevertheless.
+/// The margin around the usual time, because rotations vary by some seconds.
 const MARGIN: Duration = Duration::from_secs(20);
 
-/// A time of the wall clock, since the epoch, within which a rotation is expected.
+/// A period in which a rotation is expected, by the wall clock since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Window {
     pub(super) open: Duration,
@@ -18,8 +18,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The window that ends with the date on or before which the next rotation is due. Its length is given by the rules;
-    /// by default it is an hour for schedules in hours, and the rest of the UTC day for others (API reference,
+    /// Returns the window that ends at the date on or before which the next rotation is due. The rules give its length.
+    /// The default is an hour for schedules in hours, and the rest of the UTC day for others (API reference,
     /// `RotationRulesType`).
     pub(super) fn of(description: &Description) -> Option<Self> {
         let close = since_epoch(description.next_rotation_date?)?;
@@ -29,7 +29,7 @@ impl Window {
             return Some(Self { open: close.saturating_sub(length), close });
         }
         let expression = rules.schedule_expression.as_deref().unwrap_or_default();
-        // Of a cron expression the hour is enough: a number, or else several times a day.
+        // The hour of a cron expression is enough: if it is not a number, the schedule is several times a day.
         let hour = expression.strip_prefix("cron(").and_then(|fields| fields.split_whitespace().nth(1));
         let start = hour.map_or(Some(0), |hour| hour.parse::<u32>().ok());
         let is_in_hours = expression.starts_with("rate(") && expression.contains("hour");
@@ -50,14 +50,14 @@ impl Window {
         self.close.saturating_sub(self.open)
     }
 
-    /// The part of it from one offset to another, and a margin.
+    /// Returns the part from one offset to another, with a margin.
     pub(super) fn part(self, first: Option<Duration>, last: Option<Duration>) -> Self {
         let at = |offset: Option<Duration>| self.open.saturating_add(offset.unwrap_or_default());
         Self { open: at(first).saturating_sub(MARGIN), close: at(last).saturating_add(MARGIN) }
     }
 
-    /// Where in its window a past rotation was. Windows begin on the hour, and those longer than an hour at the same time
-    /// of each day; so the former windows themselves need not be known.
+    /// Returns the offset of a past rotation in its window. Windows begin on the hour, and those longer than an hour
+    /// begin at the same time every day, so the earlier windows themselves need not be known.
     pub(super) fn offset_of(self, rotated: Duration) -> Option<Duration> {
         let cycle = if self.length() <= HOUR { HOUR } else { DAY }.as_secs_f64();
         let offset = (rotated.as_secs_f64() - self.open.as_secs_f64()).rem_euclid(cycle);

@@ -1,4 +1,4 @@
-//! The SDK's configuration that options, environment and files add up to.
+//! Builds the SDK's configuration from the options, the environment and the configuration files.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl AwsSource {
         Self { client: Client::from_conf(config.build()), endpoint, tokens, settings, endpoint_url }
     }
 
-    /// The same service, asked as a role that is assumed with what this one is asked as.
+    /// Returns the same source with a role, which is assumed with this source's credentials.
     pub(in crate::native) async fn with_role(&self, role: &Role) -> Self {
         let settings = self.settings.clone();
         let credentials = match settings.credentials_provider() {
@@ -58,7 +58,7 @@ impl AwsSource {
 }
 
 impl Options {
-    /// A client of Secrets Manager with these options, found as for the cache.
+    /// Returns a Secrets Manager client with these options, configured as for the cache.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -75,7 +75,7 @@ impl Options {
         Ok(self.reach().await?.client)
     }
 
-    /// The client, the URL that it asks, and who signs tokens.
+    /// Creates the client and the token signer.
     pub(super) async fn reach(&self) -> Result<AwsSource, Error> {
         self.validate()?;
         let profiles = Profiles::load(self).await?;
@@ -84,9 +84,9 @@ impl Options {
         Ok(AwsSource::new(settings, url).await)
     }
 
-    /// The AWS SDK's configuration that these options and the environment add up to, for clients of other services:
-    /// Region, credentials, proxy, trusted certificates and timeouts are found as for the cache. [`Options::endpoint_url`]
-    /// is the endpoint of Secrets Manager and is not part of it.
+    /// Returns the AWS SDK's configuration for these options and the environment, for clients of other services.
+    /// Region, credentials, proxy, trusted certificates and timeouts are found as for the cache.
+    /// [`Options::endpoint_url`] is the endpoint of Secrets Manager and is not part of it.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), secretcache::Error> {
@@ -105,8 +105,8 @@ impl Options {
         self.config(&Profiles::load(self).await?).await
     }
 
-    /// Carries requests to services for which there is no client: over the proxy and with the trusted certificates that
-    /// these options and the environment name, as for the cache. It signs nothing.
+    /// Returns a connector for requests to services for which there is no client. As for the cache, it uses the proxy
+    /// and the trusted certificates of these options and the environment. It signs nothing.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl Options {
 
     async fn config(&self, profiles: &Profiles) -> Result<SdkConfig, Error> {
         let timeout = self.timeout.unwrap_or(TIMEOUT);
-        // One attempt must leave room for another within the whole.
+        // One attempt must leave time for another one within the whole.
         let attempt = timeout.mul_f64(0.4);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(attempt.min(Duration::from_secs(1)))

@@ -1,8 +1,8 @@
-//! `credential_process`: a program of the user's that prints credentials.
+//! `credential_process`: runs a program of the user's that prints credentials.
 //!
-//! A library's children are its own affair. No signal handler is installed and `SIGCHLD` is left as the program has it:
-//! our child is waited for by its process id alone. Where the program ignores `SIGCHLD`, or reaps every child, the exit
-//! status is lost; then what the child printed decides.
+//! A library must not interfere with the children of its program. It installs no signal handler and leaves `SIGCHLD` as
+//! the program set it, and it waits for its child by process id alone. If the program ignores `SIGCHLD`, or reaps every
+//! child, the exit status is lost; then the child's output decides.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime};
@@ -14,11 +14,11 @@ use aws_smithy_types::date_time::{DateTime, Format};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-/// How long the program may take, for instance to ask its user in a browser.
+/// The time limit for the program, which may have to ask its user in a browser.
 const LONGEST: Duration = Duration::from_secs(120);
-/// More output than this is no credentials.
+/// The most output accepted: credentials are never longer.
 const MOST_OUTPUT: usize = 64 << 10;
-/// How much of what the program says of its failure is quoted.
+/// The most characters quoted of the program's error output.
 const MOST_QUOTED: usize = 400;
 
 /// Runs the program each time credentials are needed.
@@ -27,7 +27,7 @@ pub(super) struct CredentialProcess {
 }
 
 impl CredentialProcess {
-    /// The command is split into words as a POSIX shell does, and run without one, as botocore does.
+    /// Parses the command. It is split into words as a POSIX shell does, and run without one, as botocore does.
     pub(super) fn new(command: &str) -> Result<Self, &'static str> {
         let words = shlex::split(command).filter(|words| !words.is_empty());
         let command = words.ok_or("has a credential_process that is empty or has an unclosed quote")?;
@@ -57,7 +57,7 @@ impl CredentialProcess {
     }
 }
 
-/// What the program prints. It has no `Debug`, and its strings are moved to where they are wiped.
+/// The program's output. It has no `Debug`, and its strings are moved to where they are wiped.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Output {
@@ -91,13 +91,13 @@ fn parse(output: &[u8]) -> Result<Credentials, &'static str> {
     ))
 }
 
-/// The child. One that is given up is killed.
+/// The child process, which is killed when it is abandoned.
 struct Running(Child);
 
 type Ended = (Option<ExitStatus>, Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);
 
 impl Running {
-    /// Everything the child writes, and its exit status if that can be known.
+    /// Returns everything the child writes, and its exit status if that can be known.
     async fn output(&mut self) -> std::io::Result<Ended> {
         let (stdout, stderr) = (self.0.stdout.take(), self.0.stderr.take());
         let (output, complaint) = tokio::join!(read(stdout), read(stderr));
@@ -107,7 +107,7 @@ impl Running {
             match self.0.try_wait() {
                 Ok(Some(status)) => return Ok((Some(status), output, complaint)),
                 Ok(None) => tokio::time::sleep(pause).await,
-                // The program has reaped it, or has the kernel do so.
+                // The program has reaped it, or made the kernel do so.
                 Err(_) => return Ok((None, output, complaint)),
             }
             pause = (pause * 2).min(Duration::from_millis(50));
@@ -124,7 +124,7 @@ impl Drop for Running {
     }
 }
 
-/// Reads to the end without holding up a thread.
+/// Reads to the end without blocking a thread.
 #[cfg(unix)]
 async fn read(pipe: Option<impl Into<std::os::fd::OwnedFd>>) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let Some(pipe) = pipe else { return Ok(Zeroizing::default()) };

@@ -1,4 +1,4 @@
-//! Who asks: credentials, found where botocore finds them and in its order.
+//! Finds credentials in the same places and order as botocore.
 //!
 //! 1. The environment's access key, unless the program named a profile.
 //! 2. The profile's role, assumed with the credentials of its source profile or source.
@@ -6,8 +6,8 @@
 //!    `credential_process`, keys in the config file.
 //! 4. The container's, then the machine's.
 //!
-//! The first that is configured is used. If it fails, that is an error: falling through to another one would make the
-//! program somebody else. (botocore, `create_credential_resolver`.)
+//! The first that is configured is used. If it fails, that is an error: falling through to another one would give the
+//! program another identity. (botocore, `create_credential_resolver`.)
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ use super::{causes, no_credentials, root_cause};
 use crate::error::{Error, ErrorKind, ServiceFault};
 use crate::place::Role;
 
-/// The name by which an assumed role's sessions appear in the trail, unless the profile sets one.
+/// The session name of assumed roles, which CloudTrail shows, unless the profile sets one.
 pub(super) const SESSION_NAME: &str = "secretcache";
 
 /// Finds the provider of credentials.
@@ -47,16 +47,16 @@ pub(super) struct Finder<'a> {
     pub(super) profiles: &'a Profiles,
     /// Whether the program named the profile.
     pub(super) is_explicit: bool,
-    /// For calls of STS: without credentials, and without the endpoint of Secrets Manager.
+    /// The configuration for STS calls: without credentials, and without the endpoint of Secrets Manager.
     pub(super) config: &'a SdkConfig,
-    /// The same for providers of `aws-config`.
+    /// The same configuration for providers of `aws-config`.
     pub(super) settings: ProviderConfig,
 }
 
 type Found = Result<SharedCredentialsProvider, Error>;
 
 impl Finder<'_> {
-    /// The credentials to use.
+    /// Returns the provider of the credentials to use.
     ///
     /// # Errors
     ///
@@ -77,8 +77,8 @@ impl Finder<'_> {
         self.source(if is_container { "EcsContainer" } else { "Ec2InstanceMetadata" }, name)
     }
 
-    /// The credentials of a profile's role, if it has one: those of the last profile of the chain, with which each role
-    /// is assumed in turn.
+    /// Returns the credentials of a profile's role, if it has one. The chain of source profiles ends at one with its
+    /// own credentials; starting with those, each role is assumed in turn.
     async fn role(&self, first: &str) -> Result<Option<SharedCredentialsProvider>, Error> {
         let (mut roles, mut visited, mut name) = (Vec::new(), HashSet::new(), first);
         let mut provider = loop {
@@ -139,7 +139,7 @@ impl Finder<'_> {
         provider.ok_or_else(|| invalid(name, "is the source of a role and has no credentials"))
     }
 
-    /// What a profile itself configures, apart from a role with a source.
+    /// Returns the credentials that a profile itself configures, apart from a role with a source.
     fn of_profile(
         &self,
         name: &str,
@@ -202,7 +202,7 @@ impl Finder<'_> {
         Ok(patient(provider.build()))
     }
 
-    /// A `credential_source`.
+    /// Returns the provider for a `credential_source`.
     fn source(&self, source: &str, profile: &str) -> Found {
         Ok(match source {
             "Environment" => SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()),
@@ -218,7 +218,8 @@ impl Finder<'_> {
     }
 }
 
-/// The credentials of a role, assumed with others. Session name and length are a profile's, if it sets them.
+/// Returns the credentials of a role, assumed with those of `source`. The profile sets the session's name and length,
+/// if it has these settings.
 pub(super) async fn assumed(
     role: &Role,
     profile: Option<&Profile>,
@@ -239,7 +240,7 @@ pub(super) async fn assumed(
     patient(AssumedRole { arn: role.arn.clone(), session })
 }
 
-/// A role whose refusal is told with its name.
+/// An assumed role whose errors name it.
 #[derive(Debug)]
 struct AssumedRole {
     arn: String,
@@ -262,7 +263,8 @@ impl ProvideCredentials for AssumedRole {
     }
 }
 
-/// Why a role could not be assumed: STS refuses it or does not answer, or there are no credentials to assume it with.
+/// The error for a role that could not be assumed: STS refuses it or does not answer, or there are no credentials to
+/// assume it with.
 fn not_assumed(arn: &str, error: &CredentialsError) -> Error {
     let mut below = causes(error).skip(1);
     if let Some(source) = below.find_map(|cause| cause.downcast_ref::<CredentialsError>()) {
@@ -295,7 +297,7 @@ fn has_keys(profile: &Profile) -> bool {
     profile.get("aws_access_key_id").is_some() || profile.get("aws_secret_access_key").is_some()
 }
 
-/// The access key that a profile holds.
+/// The access key in a profile.
 fn keys(profile: &Profile) -> Option<Result<Credentials, Error>> {
     let id = profile.get("aws_access_key_id")?;
     let Some(secret) = profile.get("aws_secret_access_key") else {
@@ -309,7 +311,7 @@ fn invalid(profile: &str, problem: &str) -> Error {
     Error::new(ErrorKind::InvalidConfiguration, format!("AWS profile {profile:?} {problem}"))
 }
 
-/// A role, assumed with a token that somebody else keeps fresh in a file.
+/// A role, assumed with a token from a file that something else keeps up to date.
 #[derive(Debug)]
 struct WebIdentity {
     token_file: PathBuf,
@@ -352,8 +354,8 @@ impl ProvideCredentials for WebIdentity {
 
 /// A provider whose loads outlive the request that started them.
 ///
-/// A request gives up after its timeout, and the SDK then drops the load with it: credentials that take longer, from a
-/// helper that talks to a browser for instance, would never arrive. The next request takes over the load under way.
+/// A request gives up after its timeout, and the SDK then drops the load with it. Credentials that take longer, for
+/// example from a helper that opens a browser, would never arrive. So the next request takes over the load in progress.
 #[derive(Debug)]
 struct Patient {
     inner: Arc<dyn ProvideCredentials>,

@@ -1,4 +1,4 @@
-//! How requests travel: proxy, trusted certificates, and answers of bounded size in memory that is wiped.
+//! HTTP: proxy, trusted certificates, and responses of bounded size in memory that is wiped.
 
 use std::cell::Cell;
 use std::error::Error as StdError;
@@ -32,13 +32,13 @@ use crate::native::{Options, PerProcess};
 use crate::wire::LARGEST_ANSWER;
 
 /// How long an idle connection is kept. A secrets client is idle most of the time, middleboxes forget idle connections
-/// after a minute or so, and the connection's buffer holds what it received last.
+/// after a minute or so, and the connection's buffer still holds the last response.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// The largest answer for a batch of twenty.
+/// The largest response for a batch of twenty.
 const MOST_FOR_BATCH: usize = 2 * LARGEST_ANSWER;
 
-/// The proxy of the options; otherwise that of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+/// Returns the proxy of the options, or the one in `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
 pub(super) fn proxy(options: &Options) -> Result<ProxyConfig, Error> {
     let Some(url) = &options.proxy_url else { return Ok(ProxyConfig::from_env()) };
     ProxyConfig::all(url.as_str()).map_err(|error| {
@@ -46,12 +46,12 @@ pub(super) fn proxy(options: &Options) -> Result<ProxyConfig, Error> {
     })
 }
 
-/// The certificates to trust: those of a file if there is one, else the system's.
+/// Returns the certificates to trust: those in the file if there is one, and the system's otherwise.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::InvalidConfiguration`] with the file, and the place of the first certificate that is broken: the SDK
-/// would panic at the first connection.
+/// [`ErrorKind::InvalidConfiguration`] naming the file and the first certificate that is broken. The SDK itself would
+/// panic at the first connection.
 pub(super) fn trust_store(ca_bundle: Option<&Path>) -> Result<TrustStore, Error> {
     let Some(path) = ca_bundle else { return Ok(system_trust_store()) };
     let invalid = |problem: String| {
@@ -77,8 +77,8 @@ pub(super) fn trust_store(ca_bundle: Option<&Path>) -> Result<TrustStore, Error>
     Ok(TrustStore::empty().with_pem_certificate(bundle))
 }
 
-/// The certificates that the system trusts. The SDK's own way to them cannot be used: it keeps whatever it finds at first
-/// for ever, even if it found nothing because no file could be opened, and a fork in that moment hangs the child.
+/// Returns the certificates that the system trusts. The SDK's own loader cannot be used: it keeps its first result
+/// forever, even if it found nothing because no file could be opened, and a fork during the load hangs the child.
 fn system_trust_store() -> TrustStore {
     static SYSTEM: PerProcess<TrustStore> = PerProcess::new();
     let load = || {
@@ -92,18 +92,18 @@ fn system_trust_store() -> TrustStore {
         }
         if roots.is_empty() { Err(()) } else { Ok(TrustStore::empty().with_pem_certificate(bundle)) }
     };
-    // Without any, only plain HTTP works: TLS then says that the issuer is unknown.
+    // Without any, only plain HTTP works: TLS fails with an unknown issuer.
     SYSTEM.get_or_try_make(load).cloned().unwrap_or_else(|()| TrustStore::empty())
 }
 
-/// The line on which a certificate begins, counted from 1.
+/// Returns the line on which a certificate begins, counted from 1.
 fn line_of_certificate(bundle: &[u8], index: usize) -> Option<usize> {
     let begins = |line: &[u8]| line.trim_ascii_start().starts_with(b"-----BEGIN CERTIFICATE-----");
     let mut lines = bundle.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| begins(line));
     lines.nth(index).map(|(line, _)| line + 1)
 }
 
-/// A client with a pool of connections of its own.
+/// Creates a client with its own pool of connections.
 pub(super) fn client(trust: TrustStore, proxy: ProxyConfig) -> SharedHttpClient {
     let client = HttpBuilder::new().build_with_connector_fn(move |settings, components| {
         tls_connector(&trust, &proxy, settings, components)
@@ -111,7 +111,7 @@ pub(super) fn client(trust: TrustStore, proxy: ProxyConfig) -> SharedHttpClient 
     SharedHttpClient::new(Bounded(client))
 }
 
-/// What carries single requests, without a pool.
+/// Creates a connector for single requests, without a pool.
 pub(super) fn connector(trust: &TrustStore, proxy: &ProxyConfig) -> SharedHttpConnector {
     SharedHttpConnector::new(Bounded(SharedHttpConnector::new(tls_connector(trust, proxy, None, None))))
 }
@@ -124,7 +124,7 @@ fn tls_connector(
 ) -> Connector {
     let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
     let mut connector = ConnectorBuilder::default().tls_provider(provider);
-    // Set here, for the client's builder does not pass its own on to connectors that a function makes.
+    // Set here, because the client's builder does not pass its own setting on to connectors made by a function.
     connector.set_pool_idle_timeout(Some(Some(IDLE)));
     if let Ok(context) = TlsContext::builder().with_trust_store(trust.clone()).build() {
         connector.set_tls_context(context);
@@ -137,7 +137,7 @@ fn tls_connector(
     connector.build()
 }
 
-/// Reads whole answers, of bounded size, into memory that is wiped when the SDK has parsed them.
+/// Reads whole responses, of bounded size, into memory that is wiped when the SDK has parsed them.
 #[derive(Debug)]
 struct Bounded<T>(T);
 
@@ -175,9 +175,9 @@ tokio::task_local! {
     static MISSED: Cell<Option<String>>;
 }
 
-/// Makes a call, and tells why its last attempt got no answer, if that is known: the SDK says of a call that ran out of
-/// time between two attempts only that it did.
-/// A watched call within another has no note of its own, so who cuts the outer one short learns of it.
+/// Makes a call, and also returns why its last attempt got no answer, if that is known. If a call runs out of time
+/// between two attempts, the SDK reports only the timeout. A watched call within another uses the outer one's note, so
+/// that a caller that cuts the outer call short learns the reason.
 pub(in crate::native) async fn watched<T>(call: impl Future<Output = T>) -> (T, Option<String>) {
     let watched = async {
         let answer = call.await;
@@ -195,7 +195,7 @@ fn note_missed(error: &ConnectorError) {
     }
 }
 
-/// The whole of a body, in one piece of memory that is wiped.
+/// Reads a whole body into one piece of memory that is wiped.
 async fn whole(body: SdkBody, most: usize) -> Result<Bytes, ConnectorError> {
     let too_large = || ConnectorError::other(TooLarge(most).into(), None);
     let announced = body.content_length().and_then(|length| usize::try_from(length).ok());
@@ -210,7 +210,7 @@ async fn whole(body: SdkBody, most: usize) -> Result<Bytes, ConnectorError> {
             return Err(too_large());
         }
         if length > content.capacity() {
-            // A vector that grows by itself leaves its old memory as it was.
+            // A vector that grows on its own leaves its old memory unwiped.
             let mut larger = Zeroizing::new(Vec::with_capacity(length.next_power_of_two()));
             larger.extend_from_slice(&content);
             content = larger;
@@ -220,7 +220,7 @@ async fn whole(body: SdkBody, most: usize) -> Result<Bytes, ConnectorError> {
     Ok(Bytes::from_owner(content))
 }
 
-/// An answer is larger than any secret.
+/// The error for a response that is larger than any secret.
 #[derive(Debug)]
 pub(super) struct TooLarge(usize);
 

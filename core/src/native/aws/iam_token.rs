@@ -1,7 +1,7 @@
-//! IAM tokens in place of passwords, signed here: no call to AWS is made for one.
+//! IAM tokens in place of passwords. They are signed locally, without a call to AWS.
 //!
-//! A token is a presigned request (AWS Signature Version 4) that the database or cache carries out when it is handed over as a
-//! password. The bytes are those of botocore's `generate_db_auth_token` and `generate_presigned_url`.
+//! A token is a presigned request (AWS Signature Version 4) that the database or cache executes when it receives it as
+//! a password. It is byte for byte what botocore's `generate_db_auth_token` and `generate_presigned_url` return.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -21,11 +21,11 @@ use crate::iam_login::{IamLogin, Service, encoded};
 use crate::id::{AWSCURRENT, Selector};
 use crate::native::clock::SystemClock;
 
-/// How long a token is good for: as long as the services take one.
+/// How long a token is valid: the longest that the services accept.
 const VALIDITY: Duration = Duration::from_secs(15 * 60);
-/// How much of that is left at least when a token is given to a login, which needs some of it.
+/// The least validity left when a token is given to a login, which takes some of it.
 const RESERVE: Duration = Duration::from_secs(60);
-/// ElastiCache and MemoryDB end connections after twelve hours; theirs count as outdated well before.
+/// ElastiCache and MemoryDB close connections after twelve hours, so connections to them count as outdated well before.
 const OUTDATED_AFTER: Duration = Duration::from_secs(6 * 3600);
 
 /// Signs tokens with the credentials of a cache.
@@ -46,19 +46,19 @@ impl TokenSigner {
         Self { provider, region, patience, held: Mutex::default() }
     }
 
-    /// The login's token, as the current version of a secret with user name and password. It stands for the access key that
-    /// signed it: logins with another key are logins with another version.
+    /// Returns the login's token, as the current version of a secret with user name and password. The version id
+    /// follows from the access key that signed the token, so logins with another key are logins with another version.
     pub(super) async fn fetch(&self, login: &IamLogin, selector: Selector<'_>) -> Result<Fetched, Error> {
         if selector != Selector::CURRENT {
             let text = format!("an IAM token only has a current version; {selector} was requested");
             return Err(Error::new(ErrorKind::VersionNotFound, text));
         }
         let credentials = self.credentials().await?;
-        // The clock is read after credentials have been waited for.
+        // The clock is read after the wait for credentials.
         signed(login, &self.region, &credentials, now())
     }
 
-    /// Credentials that outlive a token, if the provider has such; else those it has.
+    /// Returns credentials that outlive a token, if the provider has such; otherwise those that it has.
     async fn credentials(&self) -> Result<Credentials, Error> {
         let mut held = self.held.lock().await;
         if let Some(held) = held.as_ref().filter(|held| left(held, now()) > Some(VALIDITY)) {
@@ -81,15 +81,15 @@ impl TokenSigner {
         });
         match (found, held.take()) {
             (Ok(found), _) => Ok(held.insert(found).clone()),
-            // They are still good for a while.
+            // The earlier ones are still valid for a while.
             (Err(_), Some(known)) if left(&known, now()) > Some(RESERVE) => Ok(held.insert(known).clone()),
             (Err(error), _) => Err(error),
         }
     }
 }
 
-/// A token, as a cache would sign it for this id, for bindings whose host has the credentials. They must last for another
-/// `expires_in`.
+/// Signs a token as a cache would for this id, for bindings whose host has the credentials. The credentials must be
+/// valid for another `expires_in`.
 ///
 /// # Errors
 ///
@@ -107,7 +107,7 @@ pub fn sign_token(
     signed(&login, region, &Credentials::new(id, key, token, expiry, "host"), now)
 }
 
-/// The secret whose password is the login's token at this moment.
+/// Returns a secret whose password is the login's token at this moment.
 fn signed(
     login: &IamLogin,
     region: &str,
@@ -129,12 +129,12 @@ fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + SystemClock::now().wall
 }
 
-/// How long credentials are still good for, if that is known.
+/// Returns how long credentials are still valid, if that is known.
 fn left(credentials: &Credentials, now: SystemTime) -> Option<Duration> {
     credentials.expiry().map(|expiry| expiry.duration_since(now).unwrap_or_default())
 }
 
-/// How long a token may be handed out: it ends with its credentials, if not before.
+/// Returns how long a token can be handed out. It expires with its credentials, if not before.
 fn usable_for(credentials: &Credentials, now: SystemTime) -> Duration {
     let end = left(credentials, now).map_or(VALIDITY, |left| left.min(VALIDITY));
     end - RESERVE.min(end / 2)
@@ -149,7 +149,7 @@ fn version_id(login: &IamLogin, credentials: &Credentials, now: SystemTime) -> S
     format!("{key_id}/{}", since_epoch.as_secs() / OUTDATED_AFTER.as_secs())
 }
 
-/// What the secret of a database holds. No copy of the token is left behind: the string never grows.
+/// Returns the value of a database's secret. No copy of the token is left behind, because the string never grows.
 fn secret_string(login: &IamLogin, token: &str) -> Zeroizing<String> {
     let user = serde_json::Value::from(login.user.as_str()).to_string();
     let place = match login.resource.rsplit_once(':') {
@@ -162,7 +162,7 @@ fn secret_string(login: &IamLogin, token: &str) -> Zeroizing<String> {
     string
 }
 
-/// The token of a login at this moment.
+/// Signs the token of a login at this moment.
 fn token(
     login: &IamLogin,
     region: &str,
@@ -223,7 +223,7 @@ mod tests {
         Credentials::new("AKIDEXAMPLE", "hunter2-canary", None, expiry, "test")
     }
 
-    /// `bindings-python/tests/test_iam_tokens.py` has botocore make them.
+    /// `bindings-python/tests/test_iam_tokens.py` makes the vectors with botocore.
     #[test]
     fn tokens_are_botocores_byte_for_byte() {
         let vectors: Vec<serde_json::Value> =
@@ -267,7 +267,7 @@ mod tests {
     async fn credentials_are_loaded_when_those_held_would_not_outlive_a_token() {
         use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-        /// Gives credentials of so many seconds, once each.
+        /// Returns credentials that are valid for each number of seconds, once each.
         #[derive(Debug)]
         struct Provider(AtomicU32, [Option<u64>; 3]);
 
@@ -310,7 +310,7 @@ mod tests {
             keys
         };
         assert_eq!(keys([Some(3_600), None, None]).await, ["KEY0", "KEY0", "KEY0"]);
-        // The second is asked for because the first ends too soon, and the first is used on where there is none.
+        // The second is loaded because the first expires too soon. If there is no second, the first stays in use.
         assert_eq!(keys([Some(600), Some(3_600), None]).await, ["KEY0", "KEY1", "KEY1"]);
         assert_eq!(keys([Some(600), None, None]).await, ["KEY0", "KEY0", "KEY0"]);
         assert_eq!(keys([Some(30), None, None]).await, ["KEY0", "no_credentials", "no_credentials"]);

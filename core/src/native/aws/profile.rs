@@ -1,8 +1,8 @@
-//! What the environment and the AWS configuration files say, in botocore's order of precedence.
+//! The settings in the environment and the AWS configuration files, in botocore's order of precedence.
 //!
 //! The Rust SDK reads the same files, but knows neither `AWS_DEFAULT_PROFILE` nor CA bundles, silently skips a profile
 //! that does not exist, and prefers a `[services]` section to `AWS_ENDPOINT_URL`. Programs that move here from boto3 or
-//! the AWS command line must not find themselves in another account, so botocore's rules are followed here.
+//! the AWS command line must not end up in another account, so botocore's rules apply here.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,7 +74,7 @@ impl Profiles {
         self.files.clone()
     }
 
-    /// A profile as both files together describe it.
+    /// A profile, merged from both files.
     pub(super) fn profile(&self, name: &str) -> Option<&Profile> {
         self.merged.get_profile(name)
     }
@@ -84,7 +84,7 @@ impl Profiles {
         self.merged.sso_session(session)?.get(setting)
     }
 
-    /// A profile as the credentials file alone describes it.
+    /// A profile in the credentials file alone.
     pub(super) fn shared_credentials(&self, name: &str) -> Option<&Profile> {
         self.shared_credentials.get_profile(name)
     }
@@ -93,7 +93,7 @@ impl Profiles {
         self.profile(&self.name)?.get(name).filter(|value| !value.is_empty())
     }
 
-    /// Where Secrets Manager is, if the environment or the files say so.
+    /// The endpoint of Secrets Manager, if the environment or the files set one.
     pub(super) fn endpoint_url(&self) -> Option<String> {
         let ignored = env_var("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
             .or_else(|| self.setting("ignore_configured_endpoint_urls").map(str::to_owned));
@@ -117,7 +117,7 @@ impl Profiles {
         Some(self.merged.other_sections().get(&key)?.to_string()).filter(|url| !url.is_empty())
     }
 
-    /// The file of trusted certificates, if the environment or the profile names one, and which of them does.
+    /// The file of trusted certificates, if the environment or the profile names one.
     pub(super) fn ca_bundle(&self) -> Option<PathBuf> {
         env_var("AWS_CA_BUNDLE")
             .or_else(|| self.setting("ca_bundle").map(str::to_owned))
@@ -133,8 +133,8 @@ async fn parsed(files: &EnvConfigFiles) -> Result<ProfileSet, Error> {
     })
 }
 
-/// The text of a file; none if it does not exist or may not be read. The SDK ignores every other error too: a program
-/// short of descriptors would lose its profile, and be somebody else.
+/// Returns the text of a file, empty if it does not exist or cannot be read for lack of permission. The SDK ignores
+/// every other error too: a program short of file descriptors would lose its profile and get another identity.
 fn text_of(variable: &str, usual: &str) -> Result<String, Error> {
     let path = env_var(variable).unwrap_or_else(|| usual.to_owned());
     let Some(path) = at_home(&path) else { return Ok(String::new()) };
@@ -157,7 +157,7 @@ fn at_home(path: &str) -> Option<PathBuf> {
     Some(PathBuf::from(home).join(rest))
 }
 
-/// That a file of the configuration cannot be read.
+/// The error for a configuration file that cannot be read.
 pub(super) fn unreadable(what: &str, path: &Path, error: &io::Error) -> Error {
     let (kind, problem) = match exhausted::resource(error) {
         Some(text) => (ErrorKind::ResourceExhausted, text.to_owned()),
@@ -172,7 +172,7 @@ pub(super) fn default_region() -> Option<String> {
     if env_var("AWS_REGION").is_some() { None } else { env_var("AWS_DEFAULT_REGION") }
 }
 
-/// An environment variable; set to nothing counts as not set.
+/// Returns an environment variable; an empty one counts as not set.
 #[expect(
     clippy::disallowed_methods,
     reason = "the AWS environment variables that the SDK does not read as botocore does"

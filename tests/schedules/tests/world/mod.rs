@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secretcache::host::{Answer, Cache, Forced, Lookup, Now, FetchPermit, Watches};
+use secretcache::host::{Answer, Cache, FetchPermit, Forced, Lookup, Now, Watches};
 use secretcache::{Config, Error, ErrorKind, Fetched, Selector};
 use shuttle::future::block_on;
 use shuttle::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -11,8 +11,8 @@ use shuttle::thread::{self, JoinHandle};
 
 pub const TTL: Duration = Duration::from_secs(100);
 
-/// Runs the test in many schedules: chosen at random, and by priorities that change at few points (PCT), which finds
-/// what takes a rare order of few events. A failure prints the schedule, and how to replay it.
+/// Runs the test in many schedules. Half of them are random, and half use priorities that change at a few points (PCT),
+/// which finds failures that need a few events in a rare order. A failure prints its schedule and how to replay it.
 pub fn in_all_orders(test: impl Fn() + Send + Sync + 'static) {
     let test = Arc::new(test);
     let again = Arc::clone(&test);
@@ -20,7 +20,7 @@ pub fn in_all_orders(test: impl Fn() + Send + Sync + 'static) {
     shuttle::check_pct(move || again(), 1_000, 3);
 }
 
-/// A cache, and the source that all its readers ask.
+/// A cache, and the source behind it.
 #[derive(Clone)]
 pub struct World {
     pub cache: Cache,
@@ -57,7 +57,7 @@ impl World {
         self.source.requests.load(SeqCst)
     }
 
-    /// Asks the source, which takes its time.
+    /// Asks the source, which yields to other threads before it answers.
     pub fn ask(&self) -> Answer {
         self.source.requests.fetch_add(1, SeqCst);
         let version = self.source.version.load(SeqCst);
