@@ -1,4 +1,4 @@
-//! HTTP answers, with the headers that all of them have.
+//! HTTP responses, with the headers that all of them have.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -10,7 +10,7 @@ pub(crate) fn json(status: StatusCode, body: &serde_json::Value) -> Response<Ful
     response(status, "application/json", format!("{body}\n").into())
 }
 
-/// A page for people.
+/// Returns a plain-text response for people.
 pub(crate) fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     response(status, "text/plain; charset=utf-8", text.into())
 }

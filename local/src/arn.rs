@@ -1,28 +1,28 @@
-//! Secret ARNs, and the three ways a request may name a secret.
+//! Secret ARNs, and the three ways in which a request can refer to a secret.
 
 use std::fmt;
 
 use rand::{Rng, RngExt};
 
-/// An account and a region: where a name means a secret.
+/// An account and a Region, within which the name of a secret is unique.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope {
-    /// Twelve digits.
+    /// The account id, twelve digits.
     pub account: String,
-    /// A region code such as `us-east-1`.
+    /// The Region, such as `us-east-1`.
     pub region: String,
 }
 
 impl Scope {
-    /// The scope of this account and region.
+    /// Creates the scope of an account and a Region.
     pub fn new(account: impl Into<String>, region: impl Into<String>) -> Self {
         Self { account: account.into(), region: region.into() }
     }
 
-    /// Refuses an account and a region that cannot exist, in words for the one who wrote them.
+    /// Checks that account and Region are well-formed.
     ///
     /// # Errors
-    /// Which of the two it is, and what it must be.
+    /// A message for users: which of the two is malformed, and what it must look like.
     pub fn check(&self) -> Result<(), String> {
         let Self { account, region } = self;
         if !is_account(account) {
@@ -33,7 +33,7 @@ impl Scope {
             .ok_or_else(|| format!("{region:?} is not a Region, such as eu-central-1"))
     }
 
-    /// The scope that an ARN names.
+    /// Returns the scope in an ARN.
     pub(crate) fn of_arn(arn: &str) -> Option<Self> {
         match SecretRef::parse(arn)? {
             SecretRef::Arn { scope, .. } | SecretRef::PartialArn { scope, .. } => Some(scope),
@@ -41,9 +41,9 @@ impl Scope {
         }
     }
 
-    /// A new ARN for `name`: the service appends a hyphen and six random characters, so that a secret made
-    /// again under an old name is not covered by policies written for the old one
-    /// (AWS user guide, "What's in a Secrets Manager secret?").
+    /// Returns a new ARN for `name`. The service appends a hyphen and six random characters, so that policies for a
+    /// deleted secret do not apply to a new one with the same name (AWS user guide, "What's in a Secrets Manager
+    /// secret?").
     pub(crate) fn new_arn(&self, name: &str, random: &mut dyn Rng) -> String {
         let suffix: String = (0..SUFFIX)
             .map(|_| char::from(ALPHANUMERIC[random.random_range(0..ALPHANUMERIC.len())]))
@@ -52,7 +52,7 @@ impl Scope {
     }
 }
 
-/// The ARN up to the secret's name.
+/// Writes the ARN of a secret up to its name.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { account, region } = self;
@@ -60,10 +60,10 @@ impl fmt::Display for Scope {
     }
 }
 
-/// What a `SecretId` means.
+/// A parsed `SecretId`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SecretRef<'a> {
-    /// The friendly name, in the caller's own account and region.
+    /// The friendly name, in the caller's own account and Region.
     Name(&'a str),
     /// An ARN with its random suffix.
     Arn { scope: Scope, resource: &'a str },
@@ -72,10 +72,10 @@ pub(crate) enum SecretRef<'a> {
 }
 
 impl<'a> SecretRef<'a> {
-    /// Reads a `SecretId`; `None` if it is neither a name nor a secret's ARN.
+    /// Parses a `SecretId`; returns `None` if it is neither a name nor a secret's ARN.
     ///
-    /// An ARN that ends in a hyphen and six characters counts as complete, whatever the secret is called: the
-    /// API reference warns that a partial ARN of a name with such an ending is therefore not found.
+    /// An ARN that ends in a hyphen and six characters counts as complete, whatever the secret is called. The API
+    /// reference warns that a secret whose name ends like that is therefore not found by partial ARN.
     pub(crate) fn parse(id: &'a str) -> Option<Self> {
         if !id.starts_with("arn:") {
             return is_name(id).then_some(Self::Name(id));
@@ -96,17 +96,17 @@ impl<'a> SecretRef<'a> {
     }
 }
 
-/// Whether `name` uses only the characters a secret's name may have.
+/// Returns whether `name` has only characters that are allowed in a secret's name.
 pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+=.@!-".contains(&b))
 }
 
-/// Whether `text` is the id of an account.
+/// Returns whether `text` is an account id.
 pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether `text` may be the name of a region.
+/// Returns whether `text` can be the name of a Region.
 pub(crate) fn is_region(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }

@@ -1,11 +1,11 @@
-//! The server's clock: the system's, moved or stopped as a test asks.
+//! The server's clock: the system clock, which tests can move or stop.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::time::Timestamp;
 
-/// Wall-clock time plus an offset, or one moment.
+/// The wall clock plus an offset, or a fixed time while frozen.
 #[derive(Debug, Default)]
 pub(crate) struct Clock(Mutex<State>);
 
@@ -16,13 +16,13 @@ struct State {
 }
 
 impl Clock {
-    /// The time now.
+    /// Returns the current time.
     pub(crate) fn now(&self) -> Timestamp {
         let state = self.state();
         state.frozen.unwrap_or_else(|| system().plus_millis(state.offset))
     }
 
-    /// Moves the clock, forwards or back.
+    /// Moves the clock forward or back.
     pub(crate) fn advance(&self, millis: i64) {
         let mut state = self.state();
         match &mut state.frozen {
@@ -31,7 +31,7 @@ impl Clock {
         }
     }
 
-    /// Stops the clock, or lets it run on from where it is.
+    /// Stops the clock, or lets it continue from where it is.
     pub(crate) fn freeze(&self, frozen: bool) {
         let mut state = self.state();
         let now = state.frozen.unwrap_or_else(|| system().plus_millis(state.offset));
@@ -39,12 +39,12 @@ impl Clock {
         state.frozen = frozen.then_some(now);
     }
 
-    /// Whether it stands still.
+    /// Returns whether it is stopped.
     pub(crate) fn is_frozen(&self) -> bool {
         self.state().frozen.is_some()
     }
 
-    /// Shows the system's time again.
+    /// Resets the clock to the system's time.
     pub(crate) fn reset(&self) {
         *self.state() = State::default();
     }
@@ -54,7 +54,7 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
+#[expect(clippy::disallowed_methods, reason = "this is the clock that all other code uses")]
 fn system() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(since.as_millis() as i64)

@@ -1,4 +1,4 @@
-//! One connection, which can be cut off instead of closed.
+//! A connection that can be reset instead of closed.
 
 use std::io;
 use std::pin::Pin;
@@ -9,13 +9,13 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A TCP stream that ends in a reset once [`ConnectionKiller::kill`] was called.
+/// A TCP stream that ends with a reset after a call of [`ConnectionKiller::kill`].
 pub(crate) struct Connection {
     stream: TcpStream,
     killer: ConnectionKiller,
 }
 
-/// Makes a connection end in a reset.
+/// Makes a connection end with a reset.
 #[derive(Clone, Default)]
 pub(crate) struct ConnectionKiller(Arc<AtomicBool>);
 
@@ -31,7 +31,7 @@ impl ConnectionKiller {
 
 impl Connection {
     pub(crate) fn new(stream: TcpStream, killer: ConnectionKiller) -> Self {
-        // Answers are single small writes; waiting for more would only add latency.
+        // Responses are single small writes, so waiting for more data would only add latency.
         let _ = stream.set_nodelay(true);
         Self { stream, killer }
     }
@@ -40,7 +40,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.killer.is_killed() {
-            // Closing a socket that lingers for no time sends RST in place of FIN.
+            // Closing a socket with a linger time of zero sends RST instead of FIN.
             let _ = self.stream.set_zero_linger();
         }
     }
@@ -79,7 +79,7 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.killer.is_killed() {
-            // A polite end now would let the client see the connection closed rather than reset.
+            // After an orderly shutdown the client would see the connection closed rather than reset.
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)

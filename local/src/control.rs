@@ -1,4 +1,4 @@
-//! The control path: HTTP requests under `/_control/` that make trouble and move the clock.
+//! Control requests: HTTP requests under `/_control/` that inject faults and move the clock.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::engine::Engine;
 use crate::faults::Fault;
 use crate::time::Timestamp;
 
-/// Where the control path starts.
+/// The path prefix of control requests.
 pub(crate) const PREFIX: &str = "/_control/";
 
-/// Answers a control request: a status and JSON.
+/// Answers a control request with a status and JSON.
 pub(crate) async fn respond(
     engine: &Engine,
     method: &Method,
@@ -72,7 +72,7 @@ pub(crate) async fn respond(
     }
 }
 
-/// Which secret's next rotation is to take place.
+/// A request to run a secret's next rotation.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NextRotation {
@@ -85,7 +85,7 @@ fn minute() -> f64 {
     60.0
 }
 
-/// How the clock is to move: by so much, or to a moment.
+/// A request to move the clock, by a duration or to a time, or to stop or start it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Move {
@@ -124,7 +124,7 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
-/// Of the year 9999.
+/// The last second of the year 9999.
 const LAST_SECOND: i64 = 253_402_300_799;
 
 const REQUESTS: &[&str] = &[

@@ -1,4 +1,4 @@
-//! The state behind the server: one store, its clock, its randomness, its data file, its faults.
+//! The state behind the server: the store, its data file, the clock, randomness and faults.
 
 mod beginning;
 mod rotations;
@@ -27,26 +27,26 @@ use crate::store::{Change, Store};
 use crate::story::{self, Entry, Story};
 use crate::time::Timestamp;
 
-/// Changes the store by one request at a time, so that each sees the whole effect of the one before. Requests that only
-/// read wait for nobody: neither for each other nor for a write that is on its way to the disk.
+/// Executes requests on the store. Changes are made by one request at a time, so that each sees the complete effect of
+/// the one before. Requests that only read do not wait for each other, or for a write to reach the disk.
 pub(crate) struct Engine {
     store: RwLock<Store>,
-    /// Held from deciding about a change until it is applied.
+    /// Locked from deciding about a change until it is applied.
     writer: Mutex<Writer>,
     trouble: Mutex<Trouble>,
     clock: Clock,
     defaults: Scope,
     functions: Functions,
     is_durable: bool,
-    /// What is wrong with the data file although it can be used.
+    /// A problem with the data file that does not prevent its use.
     pub(crate) warning: Option<String>,
-    /// What it held at the start, and holds again after a reset, with the seed's secrets as the seed has them.
+    /// The initial store, which a reset restores. It has the seed's secrets as in the seed.
     beginning: Store,
-    /// What happened to rotations.
+    /// The latest rotation events.
     pub(crate) events: Events,
-    /// What the page shows of the past.
+    /// The history that the page shows.
     pub(crate) story: Story,
-    /// Tells the one who runs rotations that something about them may have changed.
+    /// Notifies the rotation driver that the rotations due may have changed.
     pub(crate) rotations: Notify,
 }
 
@@ -78,7 +78,7 @@ impl Engine {
         })
     }
 
-    /// Does something with the engine; on a thread that may wait for the disk, if there is a data file.
+    /// Runs some work on the engine. If there is a data file, it runs on a thread that may block on the disk.
     pub(crate) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, ServiceError> + Send + 'static,
@@ -93,32 +93,32 @@ impl Engine {
         })
     }
 
-    /// What time it is.
+    /// Returns the current time.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Moves the clock, forwards or back.
+    /// Moves the clock forward or back.
     pub(crate) fn move_clock(&self, millis: i64) {
         self.clock.advance(millis);
         self.rotations.notify_waiters();
         self.story.now("clock", || self.clock_json());
     }
 
-    /// Stops the clock, or lets it run on.
+    /// Stops the clock, or lets it continue.
     pub(crate) fn freeze_clock(&self, frozen: bool) {
         self.clock.freeze(frozen);
         self.rotations.notify_waiters();
         self.story.now("clock", || self.clock_json());
     }
 
-    /// The account and region of a caller.
+    /// Returns the account and Region of a caller.
     pub(crate) fn scope_of(&self, envelope: &Envelope<'_>) -> Scope {
         envelope.scope(&self.defaults)
     }
 
-    /// Makes everything as it was at the start: the secrets of the data file and of the seed, no faults, no counts, no
-    /// events, the system's time.
+    /// Restores the initial state: the secrets of the data file and the seed, the system's time, and no faults, counts
+    /// or events.
     pub(crate) fn reset(&self) -> Result<(), ServiceError> {
         let mut writer = self.writer();
         *self.trouble() = Trouble::default();
@@ -136,7 +136,7 @@ impl Engine {
         })
     }
 
-    /// All secrets without their values.
+    /// Returns all secrets without their values.
     pub(crate) fn secrets_json(&self) -> serde_json::Value {
         self.look(|store, now| {
             let present = store.all().filter(|(_, secret)| !secret.is_gone(now));
@@ -149,12 +149,12 @@ impl Engine {
         serde_json::json!({ "now": self.now(), "frozen": self.clock.is_frozen() })
     }
 
-    /// A seed file of what there is, values included.
+    /// Returns a seed file of all secrets, values included.
     pub(crate) fn export(&self) -> Vec<u8> {
         self.look(seed::export)
     }
 
-    /// The answer to a request, on a store `stale` seconds old if given.
+    /// Answers a request, from the store as it was `stale` seconds ago if given.
     pub(crate) fn answer(
         &self,
         envelope: &Envelope<'_>,
@@ -170,7 +170,7 @@ impl Engine {
         .map(Reply::ok)
     }
 
-    /// The answer to a request that changes nothing; `None` if it is not such a request.
+    /// Answers a request that changes nothing; returns `None` for any other request.
     pub(crate) fn try_read(
         &self,
         envelope: &Envelope<'_>,
@@ -183,15 +183,15 @@ impl Engine {
 
     fn read(&self, scope: Scope, operation: &str, body: &[u8]) -> Option<Result<Vec<u8>, ServiceError>> {
         match self.peek(scope, operation, body) {
-            // The first read of a day notes the day.
+            // The first read of a day is a change: it records the day.
             Ok(outcome) => outcome.changes.is_empty().then_some(Ok(outcome.body)),
             Err(error) => Some(Err(error)),
         }
     }
 
-    /// What an operation would answer and change.
+    /// Executes an operation without applying its changes.
     fn peek(&self, scope: Scope, operation: &str, body: &[u8]) -> Result<Outcome, ServiceError> {
-        // Only GetRandomPassword needs any.
+        // Only GetRandomPassword needs randomness.
         let mut random = StdRng::try_from_rng(&mut SysRng).map_err(|error| {
             ServiceError::new(
                 ErrorCode::InternalServiceError,
@@ -202,7 +202,7 @@ impl Engine {
         execute(&self.store(), &mut Call { now, scope, random: &mut random, functions }, operation, body)
     }
 
-    /// Runs an operation for a caller in `scope`, and gives the body of the answer.
+    /// Executes an operation for a caller in `scope`, and returns the body of the response.
     pub(crate) fn execute(
         &self,
         scope: Scope,
@@ -218,7 +218,7 @@ impl Engine {
             Err(error) if operation == "RotateSecret" && error.code() == ErrorCode::InvalidRequest => {
                 self.reattempt(asker, body);
             }
-            // A full disk keeps the day of a read from being noted, not the read from being answered.
+            // With a full disk, the day of a read cannot be recorded, but the read is still answered.
             Err(error) if is_read(operation) && error.code() == ErrorCode::InternalServiceError => {
                 return self.peek(asker, operation, body).map(|outcome| outcome.body);
             }
@@ -237,17 +237,17 @@ impl Engine {
         let mut writer = self.writer();
         let (now, functions) = (self.clock.now(), self.functions.clone());
         let past = self.store().as_of(now.plus_millis(-(seconds * 1000.0) as i64));
-        // What a read of the past would note (the access) is not of the present.
+        // The changes (the recorded access) are dropped, because they are based on the past.
         Ok(execute(&past, &mut Call { now, scope, random: &mut writer.random, functions }, operation, body)?
             .body)
     }
 
-    /// Looks at the store, which stands still meanwhile.
+    /// Calls a function with the store, which does not change during the call.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Store, Timestamp) -> T) -> T {
         look(&self.store(), self.clock.now())
     }
 
-    /// Decides about changes, keeps them and makes them, as one step.
+    /// Decides about changes, writes them to the data file and applies them, as one atomic step.
     fn commit<T>(
         &self,
         scope: Scope,
@@ -257,7 +257,7 @@ impl Engine {
         let (now, functions) = (self.clock.now(), self.functions.clone());
         let (answer, changes, events) = decide(&self.store(), &mut Call { now, scope, random, functions })?;
         if let (Some(journal), false) = (&mut *journal, changes.is_empty()) {
-            // Kept first, applied second, acknowledged last.
+            // Written first, applied second, acknowledged last.
             journal.append(&changes).map_err(|error| {
                 ServiceError::new(
                     ErrorCode::InternalServiceError,
@@ -269,7 +269,8 @@ impl Engine {
         let concerns_rotations = changes.iter().any(rotates);
         self.apply(changes, now);
         if let Some(journal) = journal.as_mut().filter(|journal| journal.is_compaction_due()) {
-            // Reads go on meanwhile. If it fails, the file stays as it is and grows until it succeeds.
+            // Reads continue meanwhile. If it fails, the old file stays in use, and grows until a later attempt
+            // succeeds.
             let _ = journal.compact(&self.store());
         }
         for event in events {
@@ -282,7 +283,7 @@ impl Engine {
         Ok(answer)
     }
 
-    /// Makes changes, and tells of them.
+    /// Applies changes, and reports them to the page.
     fn apply(&self, changes: Vec<Change>, now: Timestamp) {
         let before: Vec<_> = {
             let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
@@ -308,7 +309,8 @@ impl Engine {
         }
     }
 
-    /// Operations change nothing until they have succeeded, so the state of a panicked one is still whole.
+    /// Locks the store for reading. Ignores poisoning: an operation changes nothing until it has succeeded, so the
+    /// state is consistent even after a panic.
     fn store(&self) -> RwLockReadGuard<'_, Store> {
         self.store.read().unwrap_or_else(PoisonError::into_inner)
     }

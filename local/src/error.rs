@@ -1,21 +1,20 @@
-//! Errors as the service answers them: a type, a message, an HTTP status.
+//! Errors in the service's form: a type, a message and an HTTP status.
 
 use serde::Serialize;
 
-/// The error types Secrets Manager answers with, by the names in its API reference, plus the ones every AWS
-/// JSON service has.
+/// The error types of Secrets Manager, by the names in its API reference, plus those of every AWS JSON service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// The caller may not do this (also what a denying resource policy or an injected fault gives).
+    /// The caller is not allowed to do this; here only for a function that cannot be invoked and for injected faults.
     AccessDenied,
-    /// The service had a problem of its own; only injected here.
+    /// The endpoint itself failed, for example because the data file cannot be written.
     InternalServiceError,
-    /// `NextToken` was not one of ours.
+    /// `NextToken` is not one that this endpoint returned.
     InvalidNextToken,
     /// A parameter is wrong.
     InvalidParameter,
-    /// The request does not fit the state the secret is in.
+    /// The request is not allowed in the current state of the secret.
     InvalidRequest,
     /// A quota is exceeded.
     LimitExceeded,
@@ -23,24 +22,24 @@ pub enum ErrorCode {
     MalformedPolicyDocument,
     /// A resource policy would grant public access.
     PublicPolicy,
-    /// The name or the version id is taken.
+    /// The name or the version id is already in use.
     ResourceExists,
-    /// No such secret or version.
+    /// There is no such secret or version.
     ResourceNotFound,
     /// The request body is not JSON, or a member has the wrong type.
     Serialization,
     /// Too many requests; only injected here.
     Throttling,
-    /// The target names no operation of the service.
+    /// The target is not an operation of the service.
     UnknownOperation,
-    /// The service has this operation and this endpoint does not.
+    /// The service has this operation, but this endpoint does not.
     UnsupportedOperation,
-    /// A member breaks a constraint of the service model.
+    /// A member violates a constraint of the service model.
     Validation,
 }
 
 impl ErrorCode {
-    /// The name in the `__type` member.
+    /// Returns the name for the `__type` member.
     pub const fn name(self) -> &'static str {
         match self {
             Self::AccessDenied => "AccessDeniedException",
@@ -61,7 +60,7 @@ impl ErrorCode {
         }
     }
 
-    /// The HTTP status. Every client error of a JSON 1.1 service is 400, "not found" included.
+    /// Returns the HTTP status. Every client error of a JSON 1.1 service is 400, "not found" included.
     pub const fn status(self) -> u16 {
         match self {
             Self::InternalServiceError => 500,
@@ -69,8 +68,8 @@ impl ErrorCode {
         }
     }
 
-    /// Errors of the service's model spell their member `Message`, errors of the framework around it
-    /// `message`. Clients accept both; strict ones can tell.
+    /// Returns whether the error is in the service's model. Modeled errors have a member `Message`; those of the
+    /// framework around it have `message`. Most clients accept both, strict ones do not.
     const fn is_modelled(self) -> bool {
         !matches!(
             self,
@@ -83,13 +82,13 @@ impl ErrorCode {
     }
 }
 
-/// Whether JSON ends in half of a surrogate pair, which serde calls another thing.
+/// Returns whether JSON was rejected because of a lone surrogate, which serde reports in several ways.
 pub(crate) fn is_half_a_pair(error: &serde_json::Error) -> bool {
     let message = error.to_string();
     ["unexpected end of hex escape", "lone leading surrogate"].iter().any(|told| message.starts_with(told))
 }
 
-/// An error answer. The message never contains a secret value.
+/// An error response. The message never contains a secret value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", code.name())]
 pub struct ServiceError {
@@ -98,22 +97,22 @@ pub struct ServiceError {
 }
 
 impl ServiceError {
-    /// An error of this type with this message.
+    /// Creates an error.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 
-    /// Its type.
+    /// Returns the error type.
     pub fn code(&self) -> ErrorCode {
         self.code
     }
 
-    /// Its message.
+    /// Returns the message.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The body of the answer.
+    /// Returns the body of the response.
     pub fn body(&self) -> Vec<u8> {
         #[derive(Serialize)]
         struct Body<'a> {
@@ -141,7 +140,7 @@ impl ServiceError {
         Self::new(ErrorCode::ResourceNotFound, "Secrets Manager can't find the specified secret.")
     }
 
-    /// As the service words it.
+    /// Returns the service's error for a rotation function that it cannot invoke.
     pub(crate) fn cannot_invoke() -> Self {
         Self::new(
             ErrorCode::AccessDenied,
@@ -150,7 +149,7 @@ impl ServiceError {
         )
     }
 
-    /// `what` is `VersionId: …` or `staging label: …`.
+    /// Returns the error for a missing version or label; `what` is `VersionId: …` or `staging label: …`.
     pub(crate) fn no_such_value(what: &str) -> Self {
         Self::new(
             ErrorCode::ResourceNotFound,

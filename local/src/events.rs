@@ -1,7 +1,7 @@
-//! What happens to rotations, in the words of the service's own events.
+//! Rotation events, named like the service's own.
 //!
-//! "Secrets Manager generates CloudTrail log entries" of these names (user guide, "Secrets Manager events"). Nothing in
-//! them is secret.
+//! "Secrets Manager generates CloudTrail log entries" with these names (user guide, "Secrets Manager events"). Events
+//! contain no secret values.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,27 +14,27 @@ use crate::log::Log;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
-/// Something that happened to a rotation.
+/// An event of a rotation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Event {
-    /// When.
+    /// When it happened.
     pub time: Timestamp,
-    /// What.
+    /// What happened.
     pub event: EventName,
     /// The secret's ARN.
     pub secret_arn: String,
     /// The secret's name.
     pub secret_name: String,
-    /// The version being rotated in.
+    /// The id of the new version.
     pub version_id: String,
-    /// The step that failed.
+    /// The step that failed, if one did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<&'static str>,
-    /// The reason, or what else a person should know.
+    /// The reason, or other information for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// When the whole rotation is tried again.
+    /// When the whole rotation is retried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
 }
@@ -43,15 +43,15 @@ pub struct Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub enum EventName {
-    /// A rotation began, by request or by schedule.
+    /// A rotation started, by request or by schedule.
     RotationStarted,
     /// The new version is current.
     RotationSucceeded,
     /// A step failed.
     RotationFailed,
-    /// A version was made by hand meanwhile, or the label taken away.
+    /// Another request created a version or moved a label in the meantime.
     RotationAbandoned,
-    /// `RotateImmediately` was false: the configuration is tested.
+    /// A test of the configuration started, because `RotateImmediately` was false.
     TestRotationStarted,
     /// testSecret succeeded.
     TestRotationSucceeded,
@@ -60,7 +60,7 @@ pub enum EventName {
 }
 
 impl EventName {
-    /// Whether nothing more comes of this attempt.
+    /// Returns whether the event ends an attempt.
     pub(crate) fn is_end(self) -> bool {
         !matches!(self, Self::RotationStarted | Self::TestRotationStarted)
     }
@@ -86,7 +86,7 @@ impl Event {
     }
 }
 
-/// One line for people.
+/// Writes one line for people.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { event, secret_name, version_id, .. } = self;
@@ -104,11 +104,11 @@ impl fmt::Display for Event {
     }
 }
 
-/// The latest events, and the log that gets each as a line.
+/// The latest events, and a log to which each is written as a line.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     latest: Mutex<VecDeque<Event>>,
-    /// How many there ever were.
+    /// The number of events recorded so far, including those no longer kept.
     total: AtomicU64,
     log: Option<Log>,
 }
@@ -131,18 +131,18 @@ impl Events {
         }
     }
 
-    /// Oldest first.
+    /// Returns the latest events, oldest first.
     pub(crate) fn all(&self) -> Vec<Event> {
         self.latest().iter().cloned().collect()
     }
 
-    /// How many there ever were.
+    /// Returns the number of events recorded so far.
     pub(crate) fn total(&self) -> u64 {
         let _held = self.latest();
         self.total.load(Ordering::Relaxed)
     }
 
-    /// Those after the first `total`, oldest first.
+    /// Returns the events after the first `total`, oldest first.
     pub(crate) fn since(&self, total: u64) -> Vec<Event> {
         let latest = self.latest();
         let new = self.total.load(Ordering::Relaxed).saturating_sub(total) as usize;

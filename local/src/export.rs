@@ -1,4 +1,4 @@
-//! A seed file of what an endpoint holds: of one that is running, or of its data file.
+//! Exports the secrets of a running endpoint, or of a data file, as a seed file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,32 +20,33 @@ use crate::seed;
 use crate::store::Store;
 use crate::tls;
 
-/// Why there is no seed file.
+/// An error of an export.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
     /// The data file cannot be read.
     #[error("the data file {path}: {source}")]
     Data {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// What is wrong with it.
+        /// The reason.
         source: DataError,
     },
-    /// The running endpoint did not give one.
+    /// The running endpoint did not return its secrets.
     #[error("{url}: {reason}")]
     Endpoint {
-        /// Its URL.
+        /// The URL of the endpoint.
         url: String,
-        /// What went wrong, and what to do.
+        /// What went wrong, and how to fix it.
         reason: String,
     },
 }
 
-/// What a data file holds, as a seed file in JSON; also while an endpoint has it open. It holds the values in the clear.
+/// Exports a data file as a seed file in JSON, which contains the values in plain text. An endpoint can have the data
+/// file open.
 ///
 /// # Errors
-/// The file cannot be read, or is no data file.
+/// The file cannot be read or is not a data file.
 pub fn export_data(path: &Path) -> Result<Zeroizing<Vec<u8>>, ExportError> {
     let (mut store, now) = (Store::new(false), Clock::default().now());
     journal::read(path, &mut store, now)
@@ -53,11 +54,12 @@ pub fn export_data(path: &Path) -> Result<Zeroizing<Vec<u8>>, ExportError> {
     Ok(Zeroizing::new(seed::export(&store, now)))
 }
 
-/// What a running endpoint holds, as a seed file in JSON. It must have been started with `--control`. With HTTPS, its
-/// certificate must be signed by an authority in the file `authorities`, or by one that the system trusts.
+/// Exports the secrets of a running endpoint as a seed file in JSON, which contains the values in plain text. The
+/// endpoint must have been started with `--control`. With HTTPS, its certificate must be signed by an authority in the
+/// file `authorities`, or by one that the system trusts.
 ///
 /// # Errors
-/// Nobody answers there, or it does not give what it holds away.
+/// The endpoint is unreachable or does not return its secrets.
 pub async fn export_running(
     url: &str,
     authorities: Option<&Path>,
@@ -89,7 +91,7 @@ pub async fn export_running(
         )),
         Ok(Ok((status, _))) => Err(failed(format!("it answered with status {}", status.as_u16()))),
         Ok(Err(error)) if error.to_string().contains("CaUsedAsEndEntity") => Err(failed(
-            "its certificate is that of a certificate authority (CA:TRUE), which a server cannot use; create one with the extension basicConstraints=CA:FALSE, and pass it, or the authority that signed it, with --ca-file"
+            "it uses the certificate of a certificate authority (CA:TRUE), which is not allowed for a server; create one with the extension basicConstraints=CA:FALSE, and pass it, or the authority that signed it, with --ca-file"
                 .to_owned(),
         )),
         Ok(Err(error)) if is_https => Err(failed(format!(

@@ -1,7 +1,7 @@
-//! What AWS's "Parameters and Secrets" Lambda extension answers on port 2773, from the same store.
+//! Imitates AWS's "Parameters and Secrets" Lambda extension, which answers on port 2773, with secrets from the store.
 //!
-//! A function reads `GET /secretsmanager/get?secretId=…` with its session token in a header. Bodies are as the extension
-//! writes them; what it says of errors is not published, so that is as AWS's agent does it (not verified).
+//! A function sends `GET /secretsmanager/get?secretId=…` with its session token in a header. Responses have the
+//! extension's format. Its errors are not documented, so they are those of AWS's agent (not verified).
 
 use serde_json::{Value, json};
 
@@ -9,15 +9,15 @@ use crate::neighbours;
 use crate::options::Extension;
 use crate::protocol::{CutOff, Read, Reply};
 
-/// An answer: status and body.
+/// The status and body of a response.
 pub(crate) struct Answer(pub(crate) u16, pub(crate) Vec<u8>);
 
-/// Whether a path is one of the extension's.
+/// Returns whether a path belongs to the extension.
 pub(crate) fn serves(path: &str) -> bool {
     [SECRETS, PARAMETERS].contains(&path)
 }
 
-/// Answers a request of a function; `read` runs GetSecretValue for it.
+/// Answers a function's request. `read` runs GetSecretValue for it.
 pub(crate) async fn answer(
     extension: &Extension,
     is_get: bool,
@@ -90,7 +90,7 @@ fn parameter(found: Result<Value, (&'static str, String)>) -> Answer {
     }
 }
 
-/// Epoch seconds as `2026-11-28T12:00:00.123Z`.
+/// Formats epoch seconds like `2026-11-28T12:00:00.123Z`.
 fn date(seconds: &Value) -> Value {
     let millis = seconds.as_f64().map(|seconds| (seconds * 1000.0).round() as i64).unwrap_or_default();
     jiff::Timestamp::from_millisecond(millis).map_or(Value::Null, |at| at.to_string().into())
@@ -99,5 +99,5 @@ fn date(seconds: &Value) -> Value {
 const SECRETS: &str = "/secretsmanager/get";
 const PARAMETERS: &str = "/systemsmanager/parameters/get";
 
-/// The header that carries the token.
+/// The header with the session token.
 pub(crate) const TOKEN_HEADER: &str = "x-aws-parameters-secrets-token";

@@ -1,6 +1,6 @@
-//! Trouble on request: rules that decide what goes wrong with which request.
+//! Faults: rules that decide which requests fail, and how.
 //!
-//! Deciding is pure; doing it (waiting, closing connections) is the server's part.
+//! This module only decides, without side effects; the server delays responses and closes connections.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operations;
 
-/// A rule: which requests it hits, and what happens to them.
+/// A fault: which requests it affects, and what happens to them.
 ///
 /// ```
 /// use secretcache_local::Fault;
@@ -22,34 +22,34 @@ use crate::operations;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fault {
-    /// The operations it hits; empty means all.
+    /// The operations it affects; empty means all.
     pub operations: Vec<String>,
-    /// The secret it hits, by name or ARN, however requests write it; `None` means any. A BatchGetSecretValue is hit as a
-    /// whole if it lists the secret.
+    /// The secret it affects, by name or ARN, whichever the requests use; `None` means any. A BatchGetSecretValue is
+    /// affected as a whole if it lists the secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_id: Option<String>,
-    /// How many matching requests pass unharmed first.
+    /// How many matching requests pass unaffected first.
     pub after: u64,
-    /// How many it hits before it is spent; `None` means every one.
+    /// How many requests it affects after that; `None` means all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// How long the answer is held back, in milliseconds.
+    /// How long the response is delayed, in milliseconds.
     pub delay_ms: u64,
-    /// What happens then; `None` means the ordinary answer.
+    /// What happens after the delay; `None` means the normal response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,
-    /// Whether the operation takes effect although the answer is spoiled: a lost acknowledgement.
+    /// Whether the operation takes effect and only its response is lost.
     pub applied: bool,
 }
 
-/// What happens to a request in place of its ordinary answer.
+/// What happens to a request instead of the normal response.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Effect {
-    /// `ThrottlingException`, status 400, as the service throttles.
+    /// `ThrottlingException` with status 400, as when the service throttles.
     Throttle,
-    /// `AccessDeniedException`, as a policy denies.
+    /// `AccessDeniedException`, as when a policy denies.
     Deny,
     /// An error of this type, message and status.
     Error {
@@ -62,20 +62,20 @@ pub enum Effect {
         #[serde(default = "internal")]
         status: u16,
     },
-    /// The connection is reset without an answer.
+    /// The connection is reset without a response.
     Reset,
-    /// No answer ever comes.
+    /// No response is ever sent.
     Hang,
-    /// Status 200 and a body that is not JSON.
+    /// Status 200 with a body that is not JSON.
     Malformed,
-    /// A read sees the store as it was this many seconds ago. Writes are not touched.
+    /// A read returns the state of some time ago. Writes are not affected.
     Stale {
-        /// How long ago.
+        /// How many seconds ago.
         seconds: f64,
     },
 }
 
-/// What the rules in force make of one request.
+/// What the active rules do to one request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Verdict {
     pub(crate) delay: Duration,
@@ -83,7 +83,7 @@ pub(crate) struct Verdict {
     pub(crate) applied: bool,
 }
 
-/// The rules in force, each with a number to remove it by and a count of requests seen.
+/// The active rules, each with a number to remove it with and a count of matching requests.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     rules: Vec<Rule>,
@@ -93,7 +93,7 @@ pub(crate) struct Faults {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Rule {
     id: u64,
-    /// Requests that matched, harmed or not.
+    /// The number of requests that matched, affected or not.
     seen: u64,
     #[serde(flatten)]
     fault: Fault,
@@ -106,7 +106,7 @@ impl Faults {
         self.last_id
     }
 
-    /// Removes one rule, or all; whether there was one to remove.
+    /// Removes one rule, or all. Returns whether any was removed.
     pub(crate) fn remove(&mut self, id: Option<u64>) -> bool {
         let before = self.rules.len();
         self.rules.retain(|rule| id.is_some_and(|id| id != rule.id));
@@ -123,7 +123,7 @@ impl Faults {
 
     /// Decides about one request. Delays add up; the first effect wins.
     ///
-    /// `means` tells whether the request is about the secret that a rule names.
+    /// `means` returns whether the request is about the secret that a rule names.
     pub(crate) fn judge(&mut self, operation: &str, means: impl Fn(&str) -> bool) -> Verdict {
         let mut verdict = Verdict::default();
         for rule in self.rules.iter_mut().filter(|rule| rule.fault.concerns(operation, &means)) {
@@ -144,7 +144,7 @@ impl Faults {
 }
 
 impl Fault {
-    /// That it can ever hit something, and what it then does can be done.
+    /// Checks that the operations exist, and that the effect is possible.
     pub(crate) fn check(self) -> Result<Self, String> {
         match &self.effect {
             Some(Effect::Error { status, .. }) if !(400..=599).contains(status) => {
@@ -180,7 +180,7 @@ impl Fault {
     }
 }
 
-/// In seconds: the past is not older.
+/// The limit of a stale read, in seconds.
 const YEAR: f64 = 366.0 * 24.0 * 60.0 * 60.0;
 
 fn internal() -> u16 {

@@ -1,7 +1,7 @@
 //! The filters of ListSecrets and BatchGetSecretValue.
 //!
-//! Filters are joined by "and", the values of one filter by "or". A value that starts with `!` matches what
-//! the rest of it does not (user guide, "Find secrets in Secrets Manager").
+//! All filters of a request must match, and at least one value of each. A value that starts with `!` matches if the
+//! rest of it does not (user guide, "Find secrets in Secrets Manager").
 
 use serde::Deserialize;
 
@@ -17,7 +17,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Checks what the service model leaves open: both members of a filter must be there.
+    /// Checks that both members of each filter are present, which the service model does not require.
     pub(crate) fn check(filters: &[Self]) -> Result<(), ServiceError> {
         for filter in filters {
             let Some(key) = &filter.key else {
@@ -30,7 +30,7 @@ impl Filter {
         Ok(())
     }
 
-    /// Whether `secret` passes.
+    /// Returns whether `secret` matches.
     pub(crate) fn passes(&self, secret: &Secret) -> bool {
         let key = self.key.as_deref().unwrap_or_default();
         self.values.iter().flatten().any(|value| match value.strip_prefix('!') {
@@ -48,7 +48,7 @@ fn matches(key: &str, value: &str, secret: &Secret) -> bool {
         "tag-key" => tags.iter().any(|tag| tag.key.starts_with(value)),
         "tag-value" => tags.iter().any(|tag| tag.value.starts_with(value)),
         "primary-region" => secret.primary_region().is_some_and(|region| region.starts_with(value)),
-        // Nothing is owned by another service here.
+        // No secret is owned by another service here.
         "owning-service" => false,
         "all" => {
             let tags = tags.iter().flat_map(|tag| [tag.key.as_str(), tag.value.as_str()]);
@@ -60,16 +60,16 @@ fn matches(key: &str, value: &str, secret: &Secret) -> bool {
     }
 }
 
-/// Whether every word of `value` begins a word of `text`, whatever the case: "Breaks the filter value string
-/// into words and then searches all attributes for matches."
+/// Returns whether every word of `value` is a prefix of a word in `text`, ignoring case: "Breaks the filter value
+/// string into words and then searches all attributes for matches."
 fn has_words(text: &str, value: &str) -> bool {
     let (have, want) = (words(text), words(value));
     !want.is_empty() && want.iter().all(|word| have.iter().any(|candidate| candidate.starts_with(word)))
 }
 
-/// The words of a text, in lower case. What a word is was found by others by trying the service, and is no
-/// more than that: one kind of separator splits, two kinds at once do not, and capitals, digits and spaces
-/// begin a word.
+/// Returns the words of a text, in lower case. The service's definition of a word is undocumented; this is what others
+/// found by experiment: a text is split if it has one kind of separator, but not if it has two, and capitals, digits
+/// and spaces begin a word.
 fn words(text: &str) -> Vec<String> {
     let mut kinds = SEPARATORS.iter().filter(|separator| text.contains(**separator));
     let parts: Vec<&str> = match (kinds.next(), kinds.next()) {
@@ -81,8 +81,8 @@ fn words(text: &str) -> Vec<String> {
     capitals.map(|word| word.trim().to_lowercase()).filter(|word| !word.is_empty()).collect()
 }
 
-/// `HTTPServer name` becomes `HTTP`, `Server`, ` name`: a word is one character and the lower-case letters
-/// after it.
+/// Splits `HTTPServer name` into `HTTP`, `Server`, ` name`: a word is one character and the lower-case letters after
+/// it.
 fn split_at_capitals(mut text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let begins = |(i, c): (usize, char), text: &str| {

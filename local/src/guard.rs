@@ -1,9 +1,9 @@
-//! Which requests are answered at all: those of programs on this machine, and not those that a web page elsewhere
-//! makes a browser send.
+//! Protection against web pages: requests of programs on this machine are answered, but not those that a browser sends
+//! on behalf of a page from elsewhere.
 //!
-//! A page can send requests to loopback addresses, and after DNS rebinding it can read the answers. The first check
-//! (`Host`) stops rebinding, the second (`Origin`, `Sec-Fetch-Site`) everything else that a browser sends for a page of
-//! another origin. Programs that are no browsers send neither header.
+//! A page can send requests to loopback addresses, and after DNS rebinding it can read the responses. The first check
+//! (`Host`) stops DNS rebinding; the second (`Origin`, `Sec-Fetch-Site`) stops everything else that a browser sends for
+//! a page of another origin. Only browsers send these two headers.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -14,21 +14,21 @@ use hyper::{Method, Uri};
 /// Decides which requests are answered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
-    /// Names and addresses beside the loopback ones, in lower case.
+    /// The accepted names and addresses, besides the loopback ones, in lower case.
     names: Vec<String>,
-    /// Whether any address will do: the server listens on all of them. An address cannot be rebound.
+    /// Whether any IP address is accepted, because the server listens on all of them. An address cannot be rebound.
     any_address: bool,
 }
 
 impl Guard {
-    /// For a server that listens on `host` and is also known by `names`.
+    /// Creates a guard for a server that listens on `host` and is also known by `names`.
     pub(crate) fn new(host: &str, names: &[String]) -> Self {
         let any_address = bare(host).parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified());
         let names = names.iter().map(String::as_str).chain([host]);
         Self { names: names.map(|name| bare(name).to_ascii_lowercase()).collect(), any_address }
     }
 
-    /// Why a request is refused, if it is.
+    /// Checks a request. The error says why it is refused.
     pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), String> {
         let mut hosts = headers.get_all(HOST).iter();
         let host = match (hosts.next().map(|host| host.to_str()), hosts.next()) {
@@ -70,8 +70,9 @@ impl Guard {
     }
 }
 
-/// Whether a control request is one that no HTML form and no script without permission can send: browsers ask the server
-/// first before they send JSON, this header or a method other than GET and POST elsewhere, and never get leave.
+/// Returns whether a control request cannot come from an HTML form or a script of another origin. Before a browser
+/// sends JSON, this header, or a method other than GET and POST to another origin, it asks the server for permission
+/// (CORS), which it never gets.
 pub(crate) fn is_deliberate(method: &Method, headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_json =
@@ -79,8 +80,8 @@ pub(crate) fn is_deliberate(method: &Method, headers: &HeaderMap) -> bool {
     method != Method::POST || is_json || headers.contains_key(CONTROL_HEADER)
 }
 
-/// Refuses a request that no script of the page that this endpoint serves has sent. Browsers name the origin of every POST,
-/// [`Guard::check`] has refused all others than this one, and only a script can set the header.
+/// Refuses a request that was not sent by a script of the endpoint's own page. Browsers send the origin with every
+/// POST, [`Guard::check`] has refused all other origins, and only a script can set the control header.
 pub(crate) fn check_own_page(headers: &HeaderMap) -> Result<(), String> {
     let is_own = headers.contains_key(ORIGIN) && headers.contains_key(CONTROL_HEADER);
     is_own.then_some(()).ok_or_else(|| {
@@ -88,7 +89,7 @@ pub(crate) fn check_own_page(headers: &HeaderMap) -> Result<(), String> {
     })
 }
 
-/// Whether a text is what a `Host` header can name: a host's name or an address, without scheme and port.
+/// Returns whether a text is a host name or an address, without scheme and port, as in a `Host` header.
 pub(crate) fn is_host(text: &str) -> bool {
     let host = bare(text);
     let is_label = |label: &str| {
@@ -108,7 +109,7 @@ fn is_loopback(ip: IpAddr) -> bool {
     }
 }
 
-/// Stands in for the content type, with any value.
+/// A header, with any value, that is accepted instead of the JSON content type.
 pub(crate) const CONTROL_HEADER: &str = "x-secretcache-control";
 
 #[cfg(test)]

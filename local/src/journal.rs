@@ -1,11 +1,11 @@
 //! The data file: an append-only journal of changes, one JSON line per request that changed something.
 //!
-//! A line is on disk before its request is acknowledged, so nothing acknowledged is lost when the process is
-//! killed. A line cut short by a crash belongs to a request nobody was told of, and is dropped at the next
-//! start. The file is rewritten with what is left at every start and whenever it has doubled, so that it stays small and
-//! deleted values do not stay in it. If there is no room for that, the old file goes on being used.
+//! A line is on disk before its request is acknowledged, so no acknowledged change is lost if the process is killed. A
+//! line cut short by a crash belongs to a request that was never acknowledged, and is dropped at the next start. At
+//! every start, and whenever the file has doubled, it is rewritten with the current secrets only, so that it stays
+//! small and does not keep deleted values. If there is no room for that, the old file stays in use.
 //!
-//! The file holds secret values in the clear; it is readable by its owner only.
+//! The file contains secret values in plain text. Only its owner can read it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -22,26 +22,26 @@ use crate::store::{Change, Store};
 use crate::time::Timestamp;
 use crate::value::{Encoded, SecretBlob, SecretText, SecretValue};
 
-/// Why a data file cannot be used.
+/// The reason why a data file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// Reading or writing failed.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// It is a directory, a device or another thing that cannot be rewritten.
+    /// It is a directory, a device or something else that cannot be rewritten.
     #[error("it is not a regular file")]
     NotAFile,
-    /// It is mounted by itself, so no new file can take its place.
+    /// It is a mount point, so no new file can replace it.
     #[error("it is itself mounted, so it cannot be replaced by a new file: mount its folder instead")]
     Mounted,
     /// Another process has it open.
     #[error("it is in use by another process")]
     InUse,
-    /// It is not a data file, or damaged other than at its end.
+    /// It is not a data file, or is damaged other than at its end.
     #[error("line {line} is not a record of secretcache local; move the file away to start without secrets")]
     Damaged {
-        /// Counted from one.
+        /// The number of the damaged line, counted from one.
         line: usize,
     },
 }
@@ -50,20 +50,20 @@ pub enum DataError {
 #[derive(Debug)]
 pub(crate) struct Journal {
     file: File,
-    /// Where it is, behind any symbolic link.
+    /// The path, with symbolic links resolved.
     path: PathBuf,
-    /// It is rewritten once it is this long.
+    /// The length at which the file is rewritten.
     compact_at: u64,
-    /// Up to here the file is whole; what a failed write left beyond is cut off.
+    /// The length of the valid part; anything a failed write left after it is truncated.
     length: u64,
-    /// Versions whose value is in the file. Values never change, so each is written once.
+    /// The versions whose value is in the file. Values never change, so each is written once.
     written: Versions,
 }
 
 /// Version ids by ARN.
 type Versions = HashMap<String, HashSet<String>>;
 
-/// A line. Its record is written with borrowed values and read with owned ones.
+/// A record of one change. It is written with borrowed values and read with owned ones.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Record<S, V> {
@@ -86,8 +86,8 @@ enum Stored {
 }
 
 impl Journal {
-    /// Opens or makes the file at `path`, applies what it holds to `store`, and gives a warning if it could not be
-    /// rewritten.
+    /// Opens or creates the file at `path`, and applies its changes to `store`. Also returns a warning if the file
+    /// could not be rewritten.
     pub(crate) fn open(
         path: &Path,
         store: &mut Store,
@@ -118,12 +118,12 @@ impl Journal {
         Ok((journal, Some(warning)))
     }
 
-    /// Whether the file has grown enough to be rewritten.
+    /// Returns whether the file has grown enough to be rewritten.
     pub(crate) fn is_compaction_due(&self) -> bool {
         self.length >= self.compact_at
     }
 
-    /// Rewrites the file with what `store` holds. If that fails, the old file stays in use.
+    /// Rewrites the file with the secrets in `store`. If that fails, the old file stays in use.
     pub(crate) fn compact(&mut self, store: &Store) -> io::Result<()> {
         let beside = beside(&self.path);
         let fresh = self.rewritten(&beside, store);
@@ -135,7 +135,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes a new file beside the old one and puts it in its place, so that a crash leaves the one or the other.
+    /// Writes a new file next to the old one, then replaces it, so that a crash leaves one or the other.
     fn rewritten(&self, beside: &Path, store: &Store) -> io::Result<Self> {
         let mut file = create_private(beside)?;
         file.write_all(HEADER)?;
@@ -157,14 +157,14 @@ impl Journal {
         Ok(Self { file, path: self.path.clone(), compact_at, length, written: all_values(store) })
     }
 
-    /// Writes the changes of one request; when this returns, they are on disk.
+    /// Writes the changes of one request. When this returns, they are on disk.
     pub(crate) fn append(&mut self, changes: &[Change]) -> io::Result<()> {
         let line = line(changes, &self.written)?;
         // Also repairs what an earlier failed write left behind.
         self.file.set_len(self.length)?;
         self.file.seek(SeekFrom::Start(self.length))?;
         if let Err(error) = self.file.write_all(&line).and_then(|()| self.file.sync_data()) {
-            // What is half written would only take the room of others.
+            // A partial line would only waste space.
             let _ = self.file.set_len(self.length);
             return Err(error);
         }
@@ -173,7 +173,8 @@ impl Journal {
         Ok(())
     }
 
-    /// A version that is gone is forgotten here too: its id may come back with another value.
+    /// Updates the written versions. Those that no longer exist are removed, because the id can be reused with another
+    /// value.
     fn note(&mut self, change: &Change) {
         match change {
             Change::Put(_, secret) => drop(self.written.insert(secret.arn.clone(), with_value(secret))),
@@ -182,7 +183,7 @@ impl Journal {
     }
 }
 
-/// Applies what the file at `path` holds to `store`, and leaves the file alone; another process may have it open.
+/// Applies the changes in the file at `path` to `store`, without changing the file. Another process can have it open.
 pub(crate) fn read(path: &Path, store: &mut Store, now: Timestamp) -> Result<(), DataError> {
     let text = Zeroizing::new(fs::read(path)?);
     replay(&text, store, now)?;
@@ -190,7 +191,7 @@ pub(crate) fn read(path: &Path, store: &mut Store, now: Timestamp) -> Result<(),
     Ok(())
 }
 
-/// The line for the changes of one request, with the values that are not in `written`.
+/// Returns the line for the changes of one request, with the values that are not in `written`.
 fn line(changes: &[Change], written: &Versions) -> io::Result<Zeroizing<Vec<u8>>> {
     let records: Vec<_> = changes.iter().map(|change| record(change, written)).collect();
     let mut line = Zeroizing::new(serde_json::to_vec(&records)?);
@@ -217,7 +218,7 @@ fn record<'a>(change: &'a Change, written: &Versions) -> Record<&'a Secret, Writ
     }
 }
 
-/// Every version that has a value.
+/// Returns every version that has a value.
 fn all_values(store: &Store) -> Versions {
     store.all().map(|(_, secret)| (secret.arn.clone(), with_value(secret))).collect()
 }
@@ -234,9 +235,9 @@ impl<'a> Written<'a> {
     }
 }
 
-/// Applies every whole line, and gives their length. Only the last may be cut short.
+/// Applies every complete line, and returns their total length. Only the last line may be incomplete.
 fn replay(text: &[u8], store: &mut Store, now: Timestamp) -> Result<usize, DataError> {
-    // Whatever follows the last newline was never acknowledged.
+    // Anything after the last newline was never acknowledged.
     let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     for (i, line) in text[..whole].split_inclusive(|byte| *byte == b'\n').enumerate() {
         let damaged = || DataError::Damaged { line: i + 1 };
@@ -251,14 +252,14 @@ fn replay(text: &[u8], store: &mut Store, now: Timestamp) -> Result<usize, DataE
             store.apply(restored(record, store), now);
         }
     }
-    // A file without any newline is new, cut short at its header, or not ours at all.
+    // A file without a newline is new, cut short within its header, or not a data file.
     if whole == 0 && !HEADER.starts_with(text) {
         return Err(DataError::Damaged { line: 1 });
     }
     Ok(whole)
 }
 
-/// The change a record stands for. Values written by an earlier record are taken from the store.
+/// Returns the change in a record. Values that an earlier record contains are taken from the store.
 fn restored(record: Record<Secret, Stored>, store: &Store) -> Change {
     match record {
         Record::Remove { account, region, arn } => Change::Remove(Scope { account, region }, arn),
@@ -285,7 +286,7 @@ fn drop_expired(store: &mut Store, now: Timestamp) {
     gone.into_iter().for_each(|change| store.apply(change, now));
 }
 
-/// Opens and locks the file. Another process may have replaced it between the two; then it is opened again.
+/// Opens and locks the file. If another process replaced it between the two steps, it is opened again.
 fn open_locked(path: &Path) -> Result<File, DataError> {
     loop {
         let file = private().read(true).write(true).create(true).truncate(false).open(path)?;
@@ -300,14 +301,14 @@ fn open_locked(path: &Path) -> Result<File, DataError> {
 }
 
 fn create_private(path: &Path) -> io::Result<File> {
-    // A leftover of a start that crashed may be there, with whatever permissions.
+    // A crashed start may have left a file, with any permissions.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => private().write(true).create_new(true).open(path),
     }
 }
 
-/// Whether an error says that nothing more can be written where the file is.
+/// Returns whether an error means that the file system is full or read-only.
 fn is_out_of_room(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem)
@@ -346,13 +347,13 @@ fn is_same(file: &File, path: &Path) -> io::Result<bool> {
     Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
 }
 
-/// Elsewhere an open file cannot be replaced.
+/// Always true, because an open file cannot be replaced on other systems.
 #[cfg(not(unix))]
 fn is_same(_: &File, _: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// A rename is only on disk once the directory is.
+/// Syncs the directory of a file, because a rename is on disk only after that.
 #[cfg(unix)]
 fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -367,7 +368,7 @@ fn sync_directory(_: &Path) -> io::Result<()> {
 /// Files below this size are not worth rewriting.
 const SMALLEST_COMPACTED: u64 = 1024 * 1024;
 
-/// What a start needs beyond a second copy of the file.
+/// The space a start needs in addition to a second copy of the file.
 const SPARE_KIB: u64 = 64;
 
 const HEADER: &[u8] = b"{\"secretcache_local\":1}\n";

@@ -1,20 +1,20 @@
 //! How staging labels move between the versions of one secret.
 //!
-//! A label is attached to at most one version. Attaching `AWSCURRENT` elsewhere moves `AWSPREVIOUS` to the
-//! version that lost it, in the same step (API reference, UpdateSecretVersionStage and PutSecretValue).
-//! Nothing else moves by itself: in particular `AWSPENDING` stays where it is.
+//! A label is attached to at most one version. Moving `AWSCURRENT` to another version also moves `AWSPREVIOUS` to the
+//! version that had it (API reference, UpdateSecretVersionStage and PutSecretValue). No other label moves
+//! automatically; in particular, `AWSPENDING` stays where it is.
 
 use crate::error::{ErrorCode, ServiceError};
 use crate::secret::Version;
 
-/// The label of the version that reads return unless they ask for another.
+/// The label of the version that reads return by default.
 pub const CURRENT: &str = "AWSCURRENT";
-/// The label of the version a rotation has in work.
+/// The label of the version that a rotation is preparing.
 pub const PENDING: &str = "AWSPENDING";
-/// The label of the version that was current before.
+/// The label of the previously current version.
 pub const PREVIOUS: &str = "AWSPREVIOUS";
 
-/// Attaches `label` to the version `id`, which must exist, taking it from the one that had it.
+/// Attaches `label` to the version `id`, which must exist, and detaches it from the version that had it.
 pub(crate) fn attach(versions: &mut [Version], id: &str, label: &str) {
     let holder = versions.iter_mut().find(|version| version.labels.contains(label));
     let loser = match holder {
@@ -48,8 +48,8 @@ pub(crate) fn attach_all<'a>(
     }
 }
 
-/// Attaches several labels to a version that was just stored. The version that `AWSCURRENT` leaves then loses `AWSPENDING`
-/// too, if it still has it from its own rotation (recorded from the service).
+/// Attaches several labels to a version that was just stored. If `AWSCURRENT` moves, the version that had it also loses
+/// an `AWSPENDING` left over from its own rotation (recorded from the service).
 pub(crate) fn store<'a>(versions: &mut [Version], id: &str, labels: impl Iterator<Item = &'a str> + Clone) {
     let current = versions.iter().find(|version| version.labels.contains(CURRENT));
     let loser = current.map(|version| version.id.clone()).filter(|loser| loser != id);
@@ -66,7 +66,7 @@ pub(crate) fn detach(versions: &mut [Version], id: &str, label: &str) {
     }
 }
 
-/// Refuses more labels than a secret may have: 20 attached across all its versions (quotas page).
+/// Checks the quota of labels: at most 20 across all versions of a secret (quotas page).
 pub(crate) fn check_quota(versions: &[Version]) -> Result<(), ServiceError> {
     match versions.iter().map(|version| version.labels.len()).sum::<usize>() {
         0..=MOST_LABELS => Ok(()),

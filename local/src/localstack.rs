@@ -1,10 +1,10 @@
-//! What test harnesses ask LocalStack before they start.
+//! LocalStack's health and status requests, which test harnesses send before they start.
 
 use serde_json::{Value, json};
 
 use crate::time::Timestamp;
 
-/// The answer to a request of theirs; `None` if the path is none of LocalStack's.
+/// Answers such a request; returns `None` if the path is not one of LocalStack's.
 pub(crate) fn answer(path: &str, now: Timestamp) -> Option<Value> {
     let path = path.strip_prefix("/_localstack/")?.trim_end_matches('/').to_ascii_lowercase();
     match path.as_str() {
@@ -38,7 +38,7 @@ pub(crate) fn answer(path: &str, now: Timestamp) -> Option<Value> {
     }
 }
 
-/// Of a run, and whether each is over while requests are answered.
+/// The stages of a run, and whether each is complete while the endpoint answers requests.
 const STAGES: [(&str, bool); 4] = [("boot", true), ("start", true), ("ready", true), ("shutdown", false)];
 
 const EDITION: &str = "secretcache-local";

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Where lines about requests and rotations go: time, account, region, operation, secret and outcome, and why something was
-/// not found; never a value.
+/// A log of requests and rotations. Each line has the time, account, Region, operation, secret and outcome, and the
+/// reason if something was not found. It never contains a value.
 #[derive(Clone)]
 pub struct Log {
     write: Arc<dyn Fn(&str) + Send + Sync>,
@@ -12,12 +12,12 @@ pub struct Log {
 }
 
 impl Log {
-    /// Gives every line to `write`.
+    /// Creates a log that passes every line to `write`.
     pub fn new(write: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self { write: Arc::new(write), is_json: false }
     }
 
-    /// The same, with each line a JSON object.
+    /// Makes each line a JSON object.
     #[must_use]
     pub fn json(self) -> Self {
         Self { is_json: true, ..self }

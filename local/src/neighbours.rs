@@ -1,5 +1,5 @@
-//! Calls that are not for Secrets Manager: the few that are answered, and a clear error for all others in the shape that
-//! the caller's own protocol has.
+//! Requests for other AWS services. A few are answered; all others get a clear error in the format of the caller's
+//! protocol.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::error::{ErrorCode, ServiceError};
 use crate::protocol::{self, CutOff, Envelope, Read, Reply};
 
-/// The answer to a request that is not for Secrets Manager; `None` if it is.
+/// Answers a request for another service; returns `None` if it is for Secrets Manager.
 ///
 /// `read` runs GetSecretValue for the caller.
 pub(crate) async fn answer(
@@ -32,7 +32,7 @@ fn without_reading(engine: &Engine, envelope: &Envelope<'_>, path: &str, body: &
     let is_ours = envelope.target.is_some_and(|target| target.starts_with(protocol::TARGET_PREFIX));
     if is_ours || (service.is_none_or(|service| service == "secretsmanager") && envelope.target.is_none()) {
         let is_form = envelope.has_content_type(FORM);
-        // STS may be asked without a signature; nothing of Secrets Manager is a form.
+        // An unsigned form must be for STS: Secrets Manager does not use forms.
         return is_form.then(|| query(engine, envelope, "sts", body));
     }
     if let Some(target) = envelope.target {
@@ -55,8 +55,8 @@ fn without_reading(engine: &Engine, envelope: &Envelope<'_>, path: &str, body: &
     })
 }
 
-/// What of STS is answered: GetCallerIdentity, which SDKs and test harnesses ask before anything else, and AssumeRole; errors
-/// for the rest.
+/// Answers a request in the form protocol: GetCallerIdentity of STS, which SDKs and test harnesses call before anything
+/// else, and AssumeRole. All others get an error.
 fn query(engine: &Engine, envelope: &Envelope<'_>, service: &str, body: &[u8]) -> Reply {
     let action = form_value(body, "Action").unwrap_or_default();
     if service == "sts" && action == "GetCallerIdentity" {
@@ -93,7 +93,7 @@ fn query(engine: &Engine, envelope: &Envelope<'_>, service: &str, body: &[u8]) -
     )
 }
 
-/// AssumeRole: credentials with which requests are of the role's account. Nobody asks whether the role may be assumed.
+/// AssumeRole: returns credentials for the role's account, without checking permissions.
 fn assume_role(engine: &Engine, body: &[u8]) -> Reply {
     let value = |name| form_value(body, name).unwrap_or_default();
     let (role, session) = (value("RoleArn"), value("RoleSessionName"));
@@ -125,7 +125,7 @@ fn assume_role(engine: &Engine, body: &[u8]) -> Reply {
     )
 }
 
-/// GetParameter of Parameter Store, for parameters that are references to secrets.
+/// GetParameter of Parameter Store, only for parameters that refer to secrets.
 async fn parameter(body: &[u8], read: &Read<'_>) -> Result<Reply, CutOff> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -140,7 +140,7 @@ async fn parameter(body: &[u8], read: &Read<'_>) -> Result<Reply, CutOff> {
     })
 }
 
-/// GetParameters. Names that mean nothing are listed, as Parameter Store does.
+/// GetParameters. Unknown names are returned in InvalidParameters, as by Parameter Store.
 async fn parameters(body: &[u8], read: &Read<'_>) -> Result<Reply, CutOff> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -160,8 +160,8 @@ async fn parameters(body: &[u8], read: &Read<'_>) -> Result<Reply, CutOff> {
     Ok(ok(&json!({ "Parameters": found, "InvalidParameters": invalid })))
 }
 
-/// The parameter `/aws/reference/secretsmanager/ID`, "a pass-through" to the secret (Parameter Store user guide,
-/// "Referencing AWS Secrets Manager secrets from Parameter Store parameters"), or the kind of error and its message.
+/// Returns the parameter `/aws/reference/secretsmanager/ID`, "a pass-through" to the secret (Parameter Store user
+/// guide, "Referencing AWS Secrets Manager secrets from Parameter Store parameters"), or an error's type and message.
 pub(crate) async fn reference(
     name: &str,
     with_decryption: bool,
@@ -183,7 +183,7 @@ pub(crate) async fn reference(
     Ok(parameter_of(name, id, reply.status, &Zeroizing::new(reply.body)))
 }
 
-/// The parameter that an answer of GetSecretValue makes.
+/// Converts a response of GetSecretValue to a parameter.
 fn parameter_of(name: &str, id: &str, status: u16, body: &[u8]) -> Result<Value, (&'static str, String)> {
     let about = |error: &str, what: &str| {
         format!("An error occurred ({error}) when referencing Secrets Manager: {what}")
@@ -249,7 +249,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// A member of a form, if it needs no decoding: names of actions never do.
+/// Returns the decoded value of a form field.
 fn form_value(body: &[u8], name: &str) -> Option<String> {
     form_urlencoded::parse(body).find(|(each, _)| each == name).map(|(_, value)| value.into_owned())
 }

@@ -1,4 +1,4 @@
-//! The operations, each a pure function of the store, the request and what the caller brings.
+//! The operations. Each is a pure function of the store, the request and the [`Call`].
 
 mod batch;
 mod create;
@@ -34,28 +34,28 @@ use crate::store::{Change, Store};
 use crate::time::Timestamp;
 use crate::validate;
 
-/// What an operation needs beside the store and its parameters.
+/// The context of a call: what an operation needs in addition to the store and its parameters.
 pub struct Call<'a> {
-    /// When it happens.
+    /// The time of the call.
     pub now: Timestamp,
-    /// Who calls: names without an ARN mean this account and region.
+    /// The caller's account and Region, which also apply to secrets given by name.
     pub scope: Scope,
-    /// For ARN suffixes and passwords.
+    /// The source of randomness for ARN suffixes and passwords.
     pub random: &'a mut dyn Rng,
-    /// Which rotation functions can be invoked.
+    /// The rotation functions that can be invoked.
     pub functions: Functions,
 }
 
-/// Which rotation functions can be invoked.
+/// The rotation functions that can be invoked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Functions {
-    /// Those of AWS's own templates, whose work is done here.
+    /// Functions with the names of AWS's own templates, which run in-process.
     #[default]
     BuiltIn,
-    /// Those, and the ones with these names, which files describe.
+    /// The built-in functions, and those with these names, which are described by files.
     Described(Arc<BTreeSet<String>>),
-    /// Any: there is an endpoint that runs Lambda functions.
+    /// Any function, because there is an endpoint that runs Lambda functions.
     Any,
 }
 
@@ -69,31 +69,31 @@ impl Functions {
     }
 }
 
-/// The name in a function's ARN.
+/// Returns the name in a function's ARN.
 pub(crate) fn name_of(function: &str) -> &str {
     let mut parts = function.split(':');
     parts.find(|part| *part == "function").and_then(|_| parts.next()).unwrap_or(function)
 }
 
-/// What an operation gives back.
+/// The result of an operation.
 #[derive(PartialEq)]
 pub struct Outcome {
-    /// The JSON body of the answer. It may hold secret values.
+    /// The JSON body of the response. It can contain secret values.
     pub body: Vec<u8>,
-    /// What to store before answering.
+    /// The changes to apply to the store before responding.
     pub changes: Vec<Change>,
-    /// What happened to rotations.
+    /// The rotation events that the operation caused.
     pub events: Vec<Event>,
 }
 
-/// The body may hold secret values, so it is not shown.
+/// Does not show the body, because it can contain secret values.
 impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outcome").field("changes", &self.changes).finish_non_exhaustive()
     }
 }
 
-/// Every operation that there is.
+/// All operations, by name.
 const OPERATIONS: &[(&str, Run)] = &[
     ("AssociateCrossAccountReplica", run::<replicate::AssociateCrossAccountReplica>),
     ("BatchGetSecretValue", run::<batch::BatchGetSecretValue>),
@@ -125,7 +125,7 @@ const OPERATIONS: &[(&str, Run)] = &[
 
 type Run = fn(&Store, &mut Call<'_>, &str, &[u8]) -> Result<Outcome, ServiceError>;
 
-/// What the operations are called.
+/// Returns the names of all operations.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     OPERATIONS.iter().map(|(name, _)| *name)
 }
@@ -144,19 +144,19 @@ pub fn execute(store: &Store, call: &mut Call<'_>, name: &str, body: &[u8]) -> R
     Ok(outcome)
 }
 
-/// Whether an operation only reads, so that a fault may make it read the past.
+/// Returns whether an operation only reads, so that a fault can make it read an old state.
 pub(crate) fn is_read(name: &str) -> bool {
     ["Get", "BatchGet", "Describe", "List"].iter().any(|verb| name.starts_with(verb))
 }
 
-/// One operation: its fields are the parameters of the request.
+/// An operation. Its fields are the parameters of the request.
 trait Operation: DeserializeOwned {
     type Output: Serialize;
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Self::Output>, ServiceError>;
 }
 
-/// An operation's answer with the changes it makes.
+/// The result of an operation before serialization: the response, the changes and the events.
 struct Done<T> {
     output: T,
     changes: Vec<Change>,
@@ -181,7 +181,7 @@ impl<T> Done<T> {
     }
 }
 
-/// What many operations answer: the secret, and the version if one was made.
+/// The response of many operations: the secret, and the version if one was created.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Named {
@@ -198,7 +198,7 @@ impl Named {
     }
 }
 
-/// The answer of an operation without output.
+/// The response of an operation without output.
 #[derive(Serialize)]
 struct Nothing {}
 
@@ -218,10 +218,10 @@ fn run<O: Operation>(
     Ok(Outcome { body, changes: done.changes, events: done.events })
 }
 
-/// Reads the parameters. The error names the place but never quotes the input, which may hold a secret.
+/// Parses the parameters. An error gives the location but never quotes the input, which can contain a secret.
 fn parse<O: DeserializeOwned>(body: &[u8]) -> Result<O, ServiceError> {
     let failed = |what: String| ServiceError::new(ErrorCode::Serialization, what);
-    // serde would also read a structure from a list of its members.
+    // serde also accepts a JSON array of the members.
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(failed("The request is not a JSON object.".to_owned()));
     }

@@ -1,4 +1,4 @@
-//! How a server is started, and why it may not start.
+//! The options of a server, and the errors that prevent its start.
 
 mod rotation;
 
@@ -12,7 +12,7 @@ use crate::log::Log;
 
 pub use rotation::{FunctionStrategy, FunctionVariable, RotationOptions, ServerName, StandIn};
 
-/// How a server is started.
+/// The options of a server.
 ///
 /// ```
 /// use secretcache_local::Options;
@@ -22,33 +22,32 @@ pub use rotation::{FunctionStrategy, FunctionVariable, RotationOptions, ServerNa
 /// ```
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Name or address to bind. Anything but a loopback address lets others read the secrets.
+    /// The name or address to bind. With anything other than a loopback address, others can read the secrets.
     pub host: String,
-    /// Port to bind; 0 picks a free one.
+    /// The port to bind; 0 picks a free one.
     pub port: u16,
-    /// A file that keeps the secrets, in the clear and readable by its owner only; `None` keeps them in
-    /// memory.
+    /// A file that stores the secrets in plain text, readable only by its owner; `None` keeps them in memory.
     pub data: Option<PathBuf>,
-    /// A file of secrets to start with, JSON or TOML.
+    /// A JSON or TOML file with the secrets to start with.
     pub seed: Option<PathBuf>,
-    /// Serves what AWS's Parameters and Secrets Lambda extension does, on a port of its own.
+    /// Whether to imitate AWS's Parameters and Secrets Lambda extension, on a separate port, and how.
     pub extension: Option<Extension>,
-    /// Names, beside loopback names and addresses and [`host`](Self::host), that a request's `Host` header may have. All
-    /// other requests are refused, so that no web page reaches the secrets by DNS rebinding.
+    /// The names that a request's `Host` header can have, in addition to loopback names and addresses and
+    /// [`host`](Self::host). All other requests are refused, so that no web page reaches the secrets by DNS rebinding.
     pub accepted_hosts: Vec<String>,
-    /// Whether HTTP requests under `/_control/` may make trouble and move the clock.
+    /// Whether HTTP requests under `/_control/` can inject faults and move the clock.
     pub control: bool,
-    /// Certificate and key to serve HTTPS with; `None` serves HTTP.
+    /// The certificate and key for HTTPS; `None` serves HTTP.
     pub tls: Option<Tls>,
-    /// Account and region of callers that do not say theirs.
+    /// The account and Region of callers whose requests do not contain them.
     pub defaults: Scope,
-    /// Gets one line per request, and one per event of a rotation.
+    /// A log that gets one line per request and per rotation event.
     pub log: Option<Log>,
-    /// Who rotates, and which servers may be touched.
+    /// What runs rotation functions, and which servers rotations can change.
     pub rotation: RotationOptions,
 }
 
-/// How requests of functions are answered.
+/// Options for requests of functions to the extension.
 ///
 /// ```
 /// use secretcache_local::{DEFAULT_EXTENSION_PORT, Extension};
@@ -60,11 +59,11 @@ pub struct Options {
 pub struct Extension {
     /// The port; 0 picks a free one.
     pub port: u16,
-    /// What the header `X-Aws-Parameters-Secrets-Token` must be; `None` takes anything but nothing.
+    /// The required value of the header `X-Aws-Parameters-Secrets-Token`; `None` accepts any non-empty value.
     pub token: Option<String>,
 }
 
-/// The token is not shown.
+/// Does not show the token.
 impl fmt::Debug for Extension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Extension").field("port", &self.port).finish_non_exhaustive()
@@ -76,7 +75,7 @@ impl fmt::Debug for Extension {
 pub struct Tls {
     /// The certificate, followed by any intermediates.
     pub certificate: PathBuf,
-    /// Its private key.
+    /// The private key of the certificate.
     pub key: PathBuf,
 }
 
@@ -98,79 +97,79 @@ impl Default for Options {
     }
 }
 
-/// Why a server did not start.
+/// An error that prevents the start of a server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The port is taken.
+    /// The port is in use.
     #[error(
         "port {port} on {host} is in use: stop what listens there, or choose another port (0 picks a free one)"
     )]
     PortInUse {
-        /// The host asked for.
+        /// The host from the options.
         host: String,
-        /// The port asked for.
+        /// The port from the options.
         port: u16,
     },
     /// The address cannot be bound for another reason.
     #[error("cannot listen on {host}:{port}: {source}")]
     Bind {
-        /// The host asked for.
+        /// The host from the options.
         host: String,
-        /// The port asked for.
+        /// The port from the options.
         port: u16,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The data file cannot be used.
     #[error("cannot use the data file {}: {source}", path.display())]
     Data {
-        /// The file asked for.
+        /// The path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: DataError,
     },
     /// The seed file cannot be used.
     #[error("cannot use the seed file {}: {reason}", path.display())]
     Seed {
-        /// The file asked for.
+        /// The path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// A name that requests may have in their `Host` header is none.
+    /// One of the accepted host names is not a host name.
     #[error(
         "cannot accept requests for the host {name:?}: give a name or an address, without http:// and port"
     )]
     AcceptedHost {
-        /// The name asked for.
+        /// The name from the options.
         name: String,
     },
-    /// Certificate or key cannot be used.
+    /// The certificate or key cannot be used.
     #[error("cannot use {} for TLS: {reason}", path.display())]
     Tls {
-        /// The file asked for.
+        /// The path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// What was said of a rotation function makes no sense.
+    /// The options or the file for a rotation function are invalid.
     #[error("cannot run the function {function}: {reason}")]
     Function {
-        /// Its name.
+        /// The name of the function.
         function: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
     /// The endpoint for Lambda functions cannot be used.
     #[error("cannot use {url:?} as the endpoint for Lambda functions: {reason}")]
     LambdaEndpoint {
-        /// The URL asked for.
+        /// The URL from the options.
         url: String,
-        /// Why not.
+        /// The reason.
         reason: &'static str,
     },
-    /// The system gave no randomness.
+    /// The system's random number generator failed.
     #[error("the system's random number generator failed: {0}")]
     Random(#[source] io::Error),
 }
@@ -193,11 +192,11 @@ impl StartError {
     }
 }
 
-/// Loopback, so that nobody else can reach it.
+/// The default host: loopback, so that other machines cannot reach it.
 pub const DEFAULT_HOST: &str = "127.0.0.1";
 
-/// The port clients expect it on.
+/// The default port.
 pub const DEFAULT_PORT: u16 = 4584;
 
-/// Where functions expect the extension.
+/// The port on which functions expect the extension.
 pub const DEFAULT_EXTENSION_PORT: u16 = 2773;

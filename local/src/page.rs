@@ -1,8 +1,8 @@
-//! A page that shows what goes on here: its files, the stream of server-sent events that it lives on, and the one
-//! request by which it asks for a value.
+//! A page that shows secrets, requests and rotations: its files, its stream of server-sent events, and the request with
+//! which it reads a value.
 //!
-//! The page loads nothing from elsewhere and runs no script but its own (`Content-Security-Policy`). The stream has no
-//! values. A value is shown to a request that a script of this very page sends, and to no other that a browser makes.
+//! The page loads nothing from other sites and runs only its own scripts (`Content-Security-Policy`). The stream
+//! contains no values. From a browser, a value is returned only to a request sent by a script of this page.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -29,12 +29,12 @@ use crate::stop::stopped;
 use crate::story::News;
 use crate::value::Encoded;
 
-/// Where the stream of events is.
+/// The path of the stream of events.
 pub(crate) const FEED: &str = "/_page/feed";
 
 const VALUE: &str = "/_page/value";
 
-/// Path, content type, content.
+/// The files of the page: path, content type and content.
 const FILES: &[(&str, &str, &str)] = &[
     ("/_page/main.js", JAVASCRIPT, include_str!("page/main.js")),
     ("/_page/state.js", JAVASCRIPT, include_str!("page/state.js")),
@@ -49,7 +49,7 @@ const FILES: &[(&str, &str, &str)] = &[
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The answer to a request for the page or a part of it; `None` if it is for something else.
+/// Answers a request for the page or a part of it; returns `None` if it is for something else.
 pub(crate) fn respond(
     engine: &Engine,
     method: &Method,
@@ -75,13 +75,13 @@ pub(crate) fn respond(
     })
 }
 
-/// The stream of events: everything first, then each change as it comes.
+/// Returns the stream of events: the complete state first, then each change as it happens.
 pub(crate) fn feed(engine: Arc<Engine>, has_control: bool, mut stop: watch::Receiver<bool>) -> Feed {
     let (sender, receiver) = mpsc::channel(16);
     tokio::spawn(async move {
         let mut news = engine.story.listen();
         let mut next = message("everything", &everything(&engine, has_control));
-        // A reader that went away is noticed by the next message at the latest.
+        // A reader that disconnected is noticed at the next message at the latest.
         while sender.send(next).await.is_ok() {
             next = tokio::select! {
                 heard = news.recv() => match heard {
@@ -100,7 +100,7 @@ pub(crate) fn feed(engine: Arc<Engine>, has_control: bool, mut stop: watch::Rece
     Feed(receiver)
 }
 
-/// A body that goes on until the server stops or the reader goes away.
+/// A response body that ends when the server stops or the reader disconnects.
 pub(crate) struct Feed(mpsc::Receiver<Bytes>);
 
 impl Body for Feed {
@@ -119,7 +119,7 @@ fn message(event: &str, data: &str) -> Bytes {
     format!("event: {event}\ndata: {data}\n\n").into()
 }
 
-/// What a page shows at first.
+/// Returns the complete state, which a page shows first.
 fn everything(engine: &Engine, has_control: bool) -> String {
     let (requests, rotations) = engine.story.latest_json();
     let (secrets, clock, faults) = (engine.secrets_json(), engine.clock_json(), engine.faults_json());
@@ -168,5 +168,5 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// How often a quiet stream says that it is alive.
+/// The interval at which a stream without events sends a comment to keep the connection open.
 const REMINDER: Duration = Duration::from_secs(15);

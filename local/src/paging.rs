@@ -1,4 +1,4 @@
-//! Pages of a listing, and the tokens that join them. A token is good in the listing that gave it and in no other.
+//! Pages of a listing, and their tokens. A token is valid only in the listing that returned it.
 
 use std::cmp::Ordering;
 
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::error::{ErrorCode, ServiceError};
 use crate::time::Timestamp;
 
-/// What a listing is sorted by. It is unique, because it ends in an id.
+/// The sort key of an item. It is unique, because it ends with an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key<'a> {
     first: First<'a>,
@@ -22,18 +22,18 @@ enum First<'a> {
 }
 
 impl<'a> Key<'a> {
-    /// By a date; no date comes first.
+    /// Creates a key that sorts by date. Items without a date come first.
     pub(crate) fn date(date: Option<Timestamp>, id: &'a str) -> Self {
         Self { first: First::Date(date.map_or(0, Timestamp::millis)), id }
     }
 
-    /// By a name.
+    /// Creates a key that sorts by name.
     pub(crate) fn name(name: &'a str, id: &'a str) -> Self {
         Self { first: First::Name(name), id }
     }
 
     fn token(self, listing: &str) -> String {
-        // NUL is in no name and no id.
+        // No name or id contains NUL.
         let text = match self.first {
             First::Date(millis) => format!("{listing}\0{DATE}{millis}\0{}", self.id),
             First::Name(name) => format!("{listing}\0{NAME}{name}\0{}", self.id),
@@ -51,7 +51,7 @@ impl<'a> Key<'a> {
     }
 }
 
-/// What a token of a listing by date points behind.
+/// Returns the date and id in the token of a listing by date.
 pub(crate) fn date_of(token: &str, listing: &str) -> Result<(Timestamp, String), ServiceError> {
     let text = decode(token)?;
     match Key::parse(&text, listing).ok_or_else(invalid)? {
@@ -69,8 +69,8 @@ fn invalid() -> ServiceError {
     ServiceError::new(ErrorCode::InvalidNextToken, "The NextToken value is invalid.")
 }
 
-/// The first page of `items` that come in their order, and the token of the page after it. It looks at no more of them
-/// than it gives, and one.
+/// Returns the first page of `items`, which must be sorted, and the token of the next page. Consumes at most one item
+/// more than it returns.
 pub(crate) fn first_page<'a, T>(
     items: impl Iterator<Item = (Key<'a>, T)>,
     listing: &str,
@@ -83,10 +83,11 @@ pub(crate) fn first_page<'a, T>(
     (page.into_iter().map(|(_, item)| item).collect(), next)
 }
 
-/// The page after `token` of `items`, upwards or downwards by their keys, and the token of the page after it.
+/// Returns the page of `items` after `token`, in ascending or descending order of their keys, and the token of the next
+/// page.
 ///
-/// The token holds the last key given out, so a page is right even when items came or went since. Only the page is
-/// sorted, so that listing many secrets costs one look at each.
+/// The token contains the last key returned, so pages are correct even if items were added or removed in between. Only
+/// the page is sorted, so the cost is linear in the number of items.
 pub(crate) fn page<'a, T>(
     items: impl Iterator<Item = (Key<'a>, T)>,
     listing: &str,

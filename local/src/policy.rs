@@ -1,6 +1,6 @@
-//! Resource policies: whether a document is one, and whether it opens a secret to everybody.
+//! Resource policies: checks the syntax of a document, and whether it makes a secret public.
 //!
-//! Policies are kept and checked, not enforced: this endpoint accepts any caller.
+//! Policies are stored and checked but not enforced: this endpoint accepts any caller.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::arn::is_account;
 use crate::error::{ErrorCode, ServiceError};
 
-/// Checks that a document is a resource policy as IAM's grammar has it
+/// Checks that a document is a resource policy according to IAM's grammar
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>).
 pub(crate) fn check(document: &str) -> Result<(), ServiceError> {
     // The first sentence is the service's own (user guide, "Attach a permissions policy to a secret").
@@ -46,7 +46,7 @@ fn fault(document: &str) -> Option<String> {
     })
 }
 
-/// Whether a statement allows any principal without a condition.
+/// Returns whether a statement allows any principal without a condition.
 pub(crate) fn is_public(document: &str) -> bool {
     let Ok(Value::Object(policy)) = serde_json::from_str(document) else { return false };
     statements(&policy).into_iter().any(|statement| {
@@ -65,7 +65,7 @@ fn statement_fault(statement: &Value) -> Option<String> {
             "Principal" | "NotPrincipal" => (!is_principal(value))
                 .then_some("\"*\", or an object of AWS, Service, Federated or CanonicalUser"),
             "Action" | "NotAction" if !are_texts(value, is_action) => Some("\"*\" or SERVICE:ACTION"),
-            // Nothing else can be done with a secret.
+            // Only actions of Secrets Manager apply to a secret.
             "Action" => (!are_texts(value, is_of_service)).then_some("\"*\" or secretsmanager:ACTION"),
             "NotAction" => None,
             "Resource" | "NotResource" => (!are_texts(value, |text| text == "*" || text.starts_with("arn:")))
@@ -97,7 +97,7 @@ fn is_principal(value: &Value) -> bool {
     }
 }
 
-/// Everybody, an account, or somebody in one.
+/// Returns whether an id is `*`, an account, or the ARN of an IAM or STS principal.
 fn is_aws_principal(id: &str) -> bool {
     id == "*"
         || is_account(id)
@@ -116,7 +116,7 @@ fn is_of_service(action: &str) -> bool {
     service.contains(['*', '?']) || service.eq_ignore_ascii_case("secretsmanager")
 }
 
-/// A string, or a list of at least one.
+/// Returns whether a value is a string that fits, or a non-empty list of such strings.
 fn are_texts(value: &Value, fits: impl Fn(&str) -> bool) -> bool {
     let fits = |value: &Value| value.as_str().is_some_and(&fits);
     match value {
@@ -125,7 +125,7 @@ fn are_texts(value: &Value, fits: impl Fn(&str) -> bool) -> bool {
     }
 }
 
-/// What a condition block should be, if it is not.
+/// Returns what a condition block must be, if it is invalid.
 fn condition_fault(value: &Value) -> Option<&'static str> {
     let Value::Object(operators) = value else { return Some("an object of operators") };
     for (operator, keys) in operators {
@@ -147,7 +147,8 @@ fn condition_fault(value: &Value) -> Option<&'static str> {
     None
 }
 
-/// `StringEquals`, `ForAnyValue:StringLikeIfExists`, `Null`, … (IAM user guide, "Condition operators"). Case does not count.
+/// Returns whether a text is an operator such as `StringEquals`, `ForAnyValue:StringLikeIfExists` or `Null`, ignoring
+/// case (IAM user guide, "Condition operators").
 fn is_operator(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     let text = ["forallvalues:", "foranyvalue:"]
@@ -178,10 +179,10 @@ const OPERATORS: &[&str] = &[
     "stringnotlike",
 ];
 
-/// What follows `Numeric` and `Date`, without `Equals` at its end.
+/// What can follow `Numeric` and `Date`, without a final `Equals`.
 const ORDERS: &[&str] = &["", "not", "lessthan", "greaterthan"];
 
-/// One statement may stand alone, without a list.
+/// Returns the statements of a policy. A single statement does not need a list.
 fn statements(policy: &Map<String, Value>) -> Vec<&Value> {
     match policy.get("Statement") {
         Some(Value::Array(list)) => list.iter().collect(),
@@ -190,7 +191,7 @@ fn statements(policy: &Map<String, Value>) -> Vec<&Value> {
     }
 }
 
-/// `"*"`, or `{"AWS": "*"}`, or a list with it.
+/// Returns whether a principal is `"*"` or `{"AWS": "*"}`, or such a list.
 fn is_anyone(principal: &Value) -> bool {
     match principal {
         Value::String(text) => text == "*",

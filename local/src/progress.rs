@@ -1,7 +1,7 @@
-//! What becomes of a rotation: it begins, fails, is abandoned or cancelled, succeeds.
+//! The state transitions of a rotation: it begins, succeeds, fails, is abandoned or cancelled.
 //!
-//! Each function takes a secret from one state to the next and gives the event that tells of it. None knows who runs
-//! the steps, or whether they run at all.
+//! Each function changes the state of a secret and returns the event for it. These functions do not depend on what runs
+//! the steps.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,14 @@ use crate::rotation::{Purpose, Underway};
 use crate::secret::{Secret, Version};
 use crate::time::Timestamp;
 
-/// How long the service waits before it runs a rotation again, which it does "multiple times"; how often, and how long
-/// it waits in between, is not published.
+/// The delays in seconds before a failed rotation is retried. The service does that "multiple times", but has not
+/// published how often, or after which delays.
 const RETRIES: [i64; 4] = [2, 10, 60, 300];
 
-/// Begins a rotation: labels the version `token`, which has no value yet, `AWSPENDING`. A test gets a copy of the current
-/// value instead.
+/// Begins a rotation: creates the version `token` without a value and labels it `AWSPENDING`. For a test, the version
+/// gets a copy of the current value.
 ///
-/// A version that has the label already, from a rotation that was never completed, is gone on with.
+/// If the version already exists, from a rotation that was never completed, that rotation continues.
 pub(crate) fn begin(secret: &mut Secret, token: &str, purpose: Purpose, now: Timestamp) -> Event {
     if secret.version(token).is_none() {
         let current = secret.labelled(CURRENT).and_then(|version| version.value.clone());
@@ -41,7 +41,7 @@ pub(crate) fn begin(secret: &mut Secret, token: &str, purpose: Purpose, now: Tim
     Event::new(name, secret, token, now)
 }
 
-/// The version that a rotation left `AWSPENDING` without completing: the label is on a version that is not current.
+/// Returns the version that an incomplete rotation left `AWSPENDING`: it has this label but not `AWSCURRENT`.
 pub(crate) fn unfinished(secret: &Secret) -> Option<&Version> {
     secret.labelled(PENDING).filter(|version| !version.labels.contains(CURRENT))
 }
@@ -66,8 +66,8 @@ pub(crate) fn completed(secret: &mut Secret, token: &str, notes: &str, now: Time
     Some(Event::new(EventName::RotationSucceeded, secret, token, now).because(notes))
 }
 
-/// Notes that a step failed. The whole rotation is run again with the same version later; if the function took the label
-/// from the version itself, there is nothing left to run.
+/// Records that a step failed. The whole rotation is retried later with the same version, unless the function itself
+/// removed the label from the version.
 pub(crate) fn failed(
     secret: &mut Secret,
     token: &str,
@@ -88,7 +88,7 @@ pub(crate) fn failed(
         return Some(event);
     }
     let rotation = secret.rotation.get_or_insert_default();
-    // After the last of these, the next window brings another try.
+    // After the last of these, it is retried in the next window.
     let delay = RETRIES.get(failures as usize).map(|seconds| now.plus_millis(seconds * 1000));
     event.retry_at = delay;
     let due = delay.or_else(|| rotation.window_after(now).map(|window| window.opens));
@@ -97,7 +97,7 @@ pub(crate) fn failed(
     Some(event)
 }
 
-/// Makes the rotation under way due now, with all its tries before it.
+/// Makes the rotation in progress due now, and resets its count of failures.
 pub(crate) fn expedite(secret: &mut Secret, now: Timestamp) {
     let Some(rotation) = secret.rotation.as_mut().filter(|rotation| rotation.enabled) else { return };
     if let Some(underway) = &mut rotation.underway {
@@ -105,7 +105,7 @@ pub(crate) fn expedite(secret: &mut Secret, now: Timestamp) {
     }
 }
 
-/// Turns rotation off. What was made so far stays as it is, labels included, except for a mere test.
+/// Turns rotation off. The version in progress stays, with its label, except for a test's. Returns its id.
 pub(crate) fn cancel(secret: &mut Secret) -> Option<String> {
     let rotation = secret.rotation.as_mut()?;
     rotation.enabled = false;
@@ -118,9 +118,9 @@ pub(crate) fn cancel(secret: &mut Secret) -> Option<String> {
     Some(underway.token)
 }
 
-/// Notes a value that was stored as the version `token`. One that is not the rotation's own abandons it: "Secrets Manager
-/// abandons a rotation attempt and removes the AWSPENDING label … when you create a new version of a secret during
-/// rotation" (user guide, "Secrets Manager events").
+/// Records that a value was stored as the version `token`. If that is not the version of the rotation in progress, the
+/// rotation is abandoned: "Secrets Manager abandons a rotation attempt and removes the AWSPENDING label … when you
+/// create a new version of a secret during rotation" (user guide, "Secrets Manager events").
 pub(crate) fn value_stored(secret: &mut Secret, token: &str, now: Timestamp) -> Option<Event> {
     let rotation = secret.rotation.as_mut()?;
     if rotation.underway.as_ref().is_some_and(|underway| underway.token == token) {
@@ -134,7 +134,7 @@ pub(crate) fn value_stored(secret: &mut Secret, token: &str, now: Timestamp) -> 
     abandon(secret, "a new version of the secret was created meanwhile", now)
 }
 
-/// Gives up the rotation under way, if there is one.
+/// Abandons the rotation in progress, if there is one.
 pub(crate) fn abandon(secret: &mut Secret, why: &str, now: Timestamp) -> Option<Event> {
     let Underway { token, purpose, .. } = secret.rotation.as_ref()?.underway.clone()?;
     let name = match purpose {
@@ -145,12 +145,12 @@ pub(crate) fn abandon(secret: &mut Secret, why: &str, now: Timestamp) -> Option<
     Some(Event::new(name, secret, &token, now).because(why))
 }
 
-/// The rotation under way, if it is that of this version.
+/// Returns the rotation in progress, if it is for this version.
 fn underway<'a>(secret: &'a Secret, token: &str) -> Option<&'a Underway> {
     secret.rotation.as_ref()?.underway.as_ref().filter(|underway| underway.token == token)
 }
 
-/// Takes the label away and forgets the rotation. A version without a value, and the copy that a test was made with, go.
+/// Removes the label and the rotation's state. Also removes a version without a value, and the copy made for a test.
 fn end(secret: &mut Secret, token: &str) {
     let test = underway(secret, token).is_some_and(|underway| underway.purpose == Purpose::Test);
     labels::detach(&mut secret.versions, token, PENDING);
@@ -177,7 +177,7 @@ mod tests {
         Timestamp::from_millis(seconds * 1000)
     }
 
-    /// A secret with the current version v1, which rotates every day.
+    /// Returns a secret with the current version v1 that rotates every day.
     fn secret() -> Secret {
         let rules = RotationRules { automatically_after_days: Some(1), ..RotationRules::default() };
         let version = Version {
@@ -208,7 +208,7 @@ mod tests {
         }
     }
 
-    /// That secret, with v2 on its way.
+    /// Returns that secret with a rotation to v2 in progress.
     fn rotating(purpose: Purpose) -> Secret {
         let mut secret = secret();
         begin(&mut secret, "v2", purpose, at(10));
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(secret.version("v2").unwrap().value, None);
         assert_eq!(unfinished(&secret).unwrap().id, "v2");
         begin(&mut secret, "v2", Purpose::Rotate, at(20));
-        assert_eq!(ids(&secret), ["v1", "v2"], "it goes on with what is there");
+        assert_eq!(ids(&secret), ["v1", "v2"], "it continues with the existing version");
         assert_eq!(rotation(&secret).underway.as_ref().unwrap().due, Some(at(20)));
 
         let test = rotating(Purpose::Test);
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn a_rotation_succeeds_once_the_new_version_is_current() {
         let mut secret = rotating(Purpose::Rotate);
-        assert_eq!(completed(&mut secret, "v1", "", at(20)), None, "that is not the one under way");
+        assert_eq!(completed(&mut secret, "v1", "", at(20)), None, "that is not the one in progress");
         labels::attach(&mut secret.versions, "v2", CURRENT);
         let event = completed(&mut secret, "v2", "a remark", at(20)).unwrap();
         assert_eq!(event.event, EventName::RotationSucceeded);
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(
             failed(&mut secret, "v1", "setSecret", "no", at(100)),
             None,
-            "that is not the one under way"
+            "that is not the one in progress"
         );
 
         expedite(&mut secret, at(200));
@@ -372,7 +372,7 @@ mod tests {
         secret.versions.insert(0, idle);
         abandon(&mut secret, "no", at(20));
         assert_eq!(ids(&secret), ["v0", "v1"]);
-        // One that has a value stays, without its label.
+        // A version with a value stays, without its label.
         begin(&mut secret, "v3", Purpose::Rotate, at(30));
         secret.versions.last_mut().unwrap().value = Some(SecretValue::text("three"));
         abandon(&mut secret, "no", at(40));

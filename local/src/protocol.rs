@@ -1,4 +1,4 @@
-//! The JSON 1.1 protocol around an operation: which one is meant, who calls, what an answer looks like.
+//! The JSON 1.1 protocol: the operation and caller of a request, and the format of a response.
 
 use std::pin::Pin;
 
@@ -8,53 +8,53 @@ use serde_json::Value;
 use crate::arn::{Scope, is_account, is_region};
 use crate::error::{ErrorCode, ServiceError};
 
-/// The parts of an HTTP request that matter.
+/// The headers of a request that the protocol uses.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Envelope<'a> {
-    /// `X-Amz-Target`: `secretsmanager.GetSecretValue`.
+    /// `X-Amz-Target`, such as `secretsmanager.GetSecretValue`.
     pub(crate) target: Option<&'a str>,
     /// `Content-Type`.
     pub(crate) content_type: Option<&'a str>,
-    /// `Authorization`. The signature is not checked; the credential scope tells account and region.
+    /// `Authorization`. The signature is not checked, but account and Region are taken from the credential scope.
     pub(crate) authorization: Option<&'a str>,
 }
 
-/// An HTTP answer. Its body may hold secret values, so there is no `Debug`.
+/// A response to an SDK. The body can contain secret values, so there is no `Debug`.
 pub(crate) struct Reply {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// JSON, except for a plain page for people.
+    /// The body: JSON, or XML for other services.
     pub(crate) body: Vec<u8>,
-    /// Its content type.
+    /// The content type of the body.
     pub(crate) content_type: &'static str,
     /// The error's type, for logs and counts.
     pub(crate) error: Option<&'static str>,
 }
 
-/// There is no answer: the connection ends here.
+/// There is no response: the connection ends here.
 #[derive(Debug, thiserror::Error)]
 #[error("cut off on request")]
 pub(crate) struct CutOff;
 
-/// An answer that is to come.
+/// The future of a response.
 pub(crate) type Answering<'a> = Pin<Box<dyn Future<Output = Result<Reply, CutOff>> + Send + 'a>>;
 
-/// Runs GetSecretValue for a caller.
+/// A function that runs GetSecretValue for a caller.
 pub(crate) type Read<'a> = dyn Fn(Value) -> Answering<'a> + Send + Sync + 'a;
 
 impl<'a> Envelope<'a> {
-    /// What the headers of a request say.
+    /// Reads the headers of a request.
     pub(crate) fn of(headers: &'a HeaderMap) -> Self {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         Self { target: text(TARGET), content_type: text(CONTENT_TYPE), authorization: text(AUTHORIZATION) }
     }
 
-    /// The operation's name, once target and content type are what the protocol asks for.
+    /// Returns the name of the operation, if target and content type follow the protocol.
     pub(crate) fn operation(&self) -> Result<&'a str, ServiceError> {
         let unknown = |message: String| ServiceError::new(ErrorCode::UnknownOperation, message);
         let content_type =
             self.content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
-        // The service answers requests of the protocol's older version alike.
+        // The service also accepts requests in the older version of the protocol.
         if ![JSON_1_1, JSON_1_0].iter().any(|known| content_type.eq_ignore_ascii_case(known)) {
             return Err(unknown(format!("The content type must be {JSON_1_1}, not {content_type:?}.")));
         }
@@ -66,7 +66,7 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// The service that the request was signed for, as endpoints are named: `secretsmanager`, `sts`, `s3`.
+    /// Returns the service that the request was signed for, by the name of its endpoint: `secretsmanager`, `sts`, `s3`.
     pub(crate) fn service(&self) -> Option<&'a str> {
         let (_, scope) = self.authorization?.split_once("Credential=")?;
         scope.split([',', ' ']).next()?.split('/').nth(3).filter(|service| !service.is_empty())
@@ -77,8 +77,8 @@ impl<'a> Envelope<'a> {
         given.trim().eq_ignore_ascii_case(wanted)
     }
 
-    /// Where the caller is: the region of the credential scope, and the account if the access key id is
-    /// twelve digits, which no real one is. Whatever is missing comes from `defaults`.
+    /// Returns the scope of the caller: the Region in the credential scope, and the access key id as the account if it
+    /// has twelve digits, which no real one has. Missing parts are taken from `defaults`.
     pub(crate) fn scope(&self, defaults: &Scope) -> Scope {
         let credential_scope = self
             .authorization
@@ -94,18 +94,18 @@ impl<'a> Envelope<'a> {
 }
 
 impl Reply {
-    /// A good answer.
+    /// Creates a successful response.
     pub(crate) fn ok(body: Vec<u8>) -> Self {
         Self { status: 200, body, content_type: JSON_1_1, error: None }
     }
 
-    /// A bad one.
+    /// Creates an error response.
     pub(crate) fn error(error: &ServiceError) -> Self {
         Self { status: error.code().status(), error: Some(error.code().name()), ..Self::ok(error.body()) }
     }
 }
 
-/// The headers of a request for an operation by the caller of another one.
+/// Returns the headers to run an operation on behalf of the caller of another request.
 pub(crate) fn headers_for(operation: &str, caller: &HeaderMap) -> HeaderMap {
     let target = HeaderValue::try_from(format!("{TARGET_PREFIX}{operation}")).ok();
     let own = [(TARGET, target), (CONTENT_TYPE, Some(HeaderValue::from_static(JSON_1_1)))];
@@ -115,7 +115,7 @@ pub(crate) fn headers_for(operation: &str, caller: &HeaderMap) -> HeaderMap {
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
-/// The content type of requests and answers.
+/// The content type of requests and responses.
 pub(crate) const JSON_1_1: &str = "application/x-amz-json-1.1";
 
 const JSON_1_0: &str = "application/x-amz-json-1.0";

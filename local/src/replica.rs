@@ -1,65 +1,65 @@
-//! What a secret knows of its replicas, and a replica of its primary.
+//! The links between a primary and its replicas, as stored in their secrets.
 
 use serde::{Deserialize, Serialize};
 
 use crate::arn::Scope;
 
-/// A replica in another region, as its primary knows it.
+/// A replica in another Region, as recorded in its primary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Replica {
-    /// Its region.
+    /// The Region of the replica.
     pub region: String,
-    /// The key chosen for it there; `None` means that account's `aws/secretsmanager` key.
+    /// The KMS key of the replica; `None` means the account's `aws/secretsmanager` key in that Region.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_key_id: Option<String>,
-    /// Why there is no replica.
+    /// Why replication failed; `None` if it succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
 
-/// The replica in another account, as its primary knows it.
+/// The replica in another account, as recorded in its primary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CrossAccountReplica {
-    /// Its ARN.
+    /// The ARN of the replica.
     pub arn: String,
-    /// The role that replication would assume; kept, not used.
+    /// The role for replication to assume; stored but not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// Whether it follows; not once the replica's account stopped that.
+    /// The status of the replication, which the replica's account can stop.
     pub status: ReplicationStatus,
 }
 
-/// The primary, as its replica knows it.
+/// The primary, as recorded in its replica.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Primary {
     /// The ARN of the primary.
     pub arn: String,
-    /// The region where the secret originated.
+    /// The Region of the primary.
     pub region: String,
-    /// For a replica in another account: whether it follows.
+    /// The status of the replication, for a replica in another account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cross_account: Option<ReplicationStatus>,
 }
 
-/// How far a replica has come (service model, `StatusType`).
+/// The status of a replication (service model, `StatusType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ReplicationStatus {
-    /// It has what its primary has.
+    /// The replica is identical to its primary.
     InSync,
-    /// There is none.
+    /// The replica could not be created.
     Failed,
-    /// It waits to be associated.
+    /// The replica has been created but not yet associated with its primary.
     Pending,
-    /// It was separated from its primary.
+    /// The replica has been separated from its primary.
     Detached,
 }
 
 impl Replica {
-    /// Where the replica of a secret in `scope` is.
+    /// Returns the scope of the replica of a secret in `scope`.
     pub(crate) fn scope(&self, scope: &Scope) -> Scope {
         Scope::new(&scope.account, &self.region)
     }

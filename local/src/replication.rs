@@ -1,7 +1,7 @@
-//! Replicas: copies of a secret in other regions, and one in another account, that follow every change of it.
+//! Replication: copies of a secret in other Regions, and one in another account, that follow every change of it.
 //!
-//! A replica is a secret of its own in the store. Whatever changes a primary also gives the changes of its replicas, so
-//! both happen in one step: here a replica is never behind.
+//! A replica is a separate secret in the store. The changes of an operation on a primary include those of its replicas,
+//! so all are applied in one step, and a replica never lags behind here.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::replica::{Primary, Replica, ReplicationStatus};
 use crate::secret::{Secret, Version};
 use crate::store::{Change, Store};
 
-/// The ARN of the replica in `to` of the secret in `from`: the same but for the region.
+/// Returns the ARN of the replica in `to` of the secret in `from`, which differs only in the Region.
 pub(crate) fn replica_arn(arn: &str, from: &Scope, to: &Scope) -> String {
     arn.strip_prefix(&from.to_string()).map_or_else(|| arn.to_owned(), |name| format!("{to}{name}"))
 }
 
-/// Adds what the replicas of changed secrets become.
+/// Adds the changes of the replicas of changed secrets.
 pub(crate) fn follow(store: &Store, changes: &mut Vec<Change>) {
     let mut more = Vec::new();
     for change in changes.iter() {
@@ -29,8 +29,8 @@ pub(crate) fn follow(store: &Store, changes: &mut Vec<Change>) {
     changes.extend(more);
 }
 
-/// The service "replicates the encrypted secret data and metadata such as tags and resource policies" (user guide,
-/// "Replicate secrets across Regions"). How it rotates is the primary's affair.
+/// Returns the change of a replica in another Region. The service "replicates the encrypted secret data and metadata
+/// such as tags and resource policies" (user guide, "Replicate secrets across Regions"), but not the rotation.
 fn in_region(store: &Store, scope: &Scope, primary: &Secret, replica: &Replica) -> Option<Change> {
     let to = replica.scope(scope);
     let arn = replica_arn(&primary.arn, scope, &to);
@@ -54,7 +54,8 @@ fn in_region(store: &Store, scope: &Scope, primary: &Secret, replica: &Replica) 
     known.is_none_or(|known| **known != secret).then(|| Change::Put(to, Arc::new(secret)))
 }
 
-/// The values and their labels alone: name, key, policy and tags are those of the other account.
+/// Returns the change of the replica in another account. Only values and labels are replicated; name, key, policy and
+/// tags belong to the other account.
 fn in_account(store: &Store, changes: &[Change], primary: &Secret, arn: &str) -> Option<Change> {
     let to = Scope::of_arn(arn)?;
     let changed = changes.iter().find_map(|change| match change {
@@ -70,7 +71,7 @@ fn in_account(store: &Store, changes: &[Change], primary: &Secret, arn: &str) ->
     (**known != secret).then(|| Change::Put(to, Arc::new(secret)))
 }
 
-/// The primary's versions, each with the day it was last read at the replica.
+/// Returns the primary's versions, each with the day it was last read from the replica.
 fn versions(primary: &Secret, known: Option<&Arc<Secret>>) -> Vec<Version> {
     let with_value = primary.versions.iter().filter(|version| version.value.is_some());
     with_value
@@ -82,7 +83,7 @@ fn versions(primary: &Secret, known: Option<&Arc<Secret>>) -> Vec<Version> {
         .collect()
 }
 
-/// Refuses changes of replicas by any operation but those that only note a read or concern replication itself.
+/// Refuses changes of replicas, except by operations that only record a read or that manage the replication itself.
 pub(crate) fn check(store: &Store, operation: &str, changes: &[Change]) -> Result<(), ServiceError> {
     if ALLOWED.contains(&operation) {
         return Ok(());
@@ -94,7 +95,7 @@ pub(crate) fn check(store: &Store, operation: &str, changes: &[Change]) -> Resul
             Change::Remove(scope, arn) => (scope, arn, true),
         };
         let Some(primary) = primary_of(scope, arn) else { continue };
-        // One in another account that does not follow anybody may go.
+        // A replica in another account can be deleted if it does not follow a primary.
         let is_loose = primary.cross_account.is_some_and(|status| status != ReplicationStatus::InSync);
         if !(deletes && is_loose) {
             return Err(not_permitted());
@@ -120,7 +121,7 @@ pub(crate) fn check_deletable(secret: &Secret, id: &str) -> Result<(), ServiceEr
     Ok(())
 }
 
-/// What a replica's caller is told (found by moto's authors with the service).
+/// The error for an operation on a replica (as found by moto's authors in the service).
 pub(crate) fn not_permitted() -> ServiceError {
     ServiceError::invalid_parameter(
         "Operation not permitted on a replica secret. Call must be made in primary secret's region.",

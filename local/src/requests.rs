@@ -1,6 +1,7 @@
-//! One line about each request, for `--verbose`: when, whose, what, of which secret, and why something was not found.
+//! The log line of a request, for `--verbose`: time, caller, operation, secret, outcome, and why something was not
+//! found.
 //!
-//! Nothing of a value is in it: of a request's parameters, only the secret's id, the version and the label.
+//! It contains no values: of a request's parameters, only the secret's id, the version and the label.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ pub(crate) struct RequestLine<'a> {
     pub(crate) why: Option<String>,
 }
 
-/// What a request is about.
+/// The secret and version that a request is about.
 #[derive(Default, Deserialize, Serialize)]
 pub(crate) struct Subject {
     #[serde(alias = "SecretId", alias = "Name", default, skip_serializing_if = "Option::is_none")]
@@ -37,7 +38,7 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// What a request's body names.
+    /// Reads the body of a request.
     pub(crate) fn of(body: &[u8]) -> Self {
         serde_json::from_slice(body).unwrap_or_default()
     }
@@ -67,7 +68,7 @@ impl RequestLine<'_> {
     }
 }
 
-/// Why a caller in `scope` does not find what it asks for, as far as the store knows.
+/// Returns why a caller in `scope` does not find a secret or version, if the store has an explanation.
 pub(crate) fn why_missing(store: &Store, scope: &Scope, subject: &Subject, now: Timestamp) -> Option<String> {
     let id = subject.secret_id.as_deref()?;
     if let Ok((_, secret)) = store.find(scope, id, now) {

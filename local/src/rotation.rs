@@ -1,4 +1,4 @@
-//! Rotation as the service keeps it: its configuration, its schedule, and how far it has come.
+//! The rotation of a secret: its configuration, its schedule and its progress.
 
 use secretcache_rotation::{Error, Schedule};
 use serde::{Deserialize, Serialize};
@@ -7,12 +7,12 @@ use crate::error::ServiceError;
 use crate::tag::Tag;
 use crate::time::Timestamp;
 
-/// How a secret rotates, and how far it has come.
+/// The configuration and state of a secret's rotation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Rotation {
-    /// Whether rotation is on. It stays configured while it is off.
+    /// Whether rotation is enabled. The configuration is kept while it is not.
     pub enabled: bool,
     /// The ARN of the rotation function.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -20,90 +20,90 @@ pub struct Rotation {
     /// The schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<RotationRules>,
-    /// What a partner needs to rotate a managed external secret.
+    /// The metadata that a partner needs to rotate a managed external secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_metadata: Option<Vec<Tag>>,
-    /// The role for that.
+    /// The role with which a partner rotates a managed external secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_role: Option<String>,
     /// When a rotation last succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_rotated: Option<Timestamp>,
-    /// When the next one is to take place; in the past while it has not succeeded.
+    /// The window of the next rotation; in the past if that has not succeeded yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<RotationWindow>,
-    /// The `ClientRequestToken` that last started one, by which a repeated request is known.
+    /// The `ClientRequestToken` that last started a rotation, to recognize a repeated request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_token: Option<String>,
-    /// The one that has begun and neither succeeded nor been given up.
+    /// The rotation in progress: it has begun, and has neither succeeded nor been abandoned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub underway: Option<Underway>,
 }
 
-/// `RotationRules`, as requests and answers write them.
+/// `RotationRules`, as in requests and responses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[non_exhaustive]
 pub struct RotationRules {
-    /// Days from one rotation to the next. With a schedule expression, the service fills it in.
+    /// The number of days between rotations. With a schedule expression, the service calculates it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub automatically_after_days: Option<i64>,
-    /// The length of the window: `3h`.
+    /// The length of the rotation window, such as `3h`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
-    /// `rate(…)` or `cron(…)`.
+    /// The schedule, `rate(…)` or `cron(…)`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule_expression: Option<String>,
 }
 
-/// The time in which a rotation is to take place.
+/// The window in which a rotation takes place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RotationWindow {
-    /// Its first moment.
+    /// The start of the window.
     pub opens: Timestamp,
-    /// The first moment after it.
+    /// The end of the window, exclusive.
     pub closes: Timestamp,
 }
 
-/// A rotation under way.
+/// A rotation in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Underway {
-    /// The version being rotated in.
+    /// The id of the new version.
     pub token: String,
-    /// What is to be done with it.
+    /// Whether to rotate or only to test.
     pub purpose: Purpose,
-    /// How often it has failed.
+    /// How often the rotation has failed.
     pub failures: u32,
-    /// When it is tried again; `None` if only a request brings that about.
+    /// When the rotation is run or retried; `None` if only a request makes it run.
     pub due: Option<Timestamp>,
 }
 
-/// What a rotation is for.
+/// The purpose of a rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// To rotate the secret.
+    /// Rotate the secret.
     Rotate,
-    /// To test its configuration: `RotateImmediately` is false.
+    /// Test the configuration, because `RotateImmediately` is false.
     Test,
 }
 
 impl Rotation {
-    /// `NextRotationDate`: the last second of the window. "The next rotation is scheduled to occur on or before this
-    /// date"; the service shows 23:59:59 UTC for schedules in days.
+    /// Returns the `NextRotationDate`, which is the last second of the window. "The next rotation is scheduled to occur
+    /// on or before this date"; the service shows 23:59:59 UTC for schedules in days.
     pub fn next_date(&self) -> Option<Timestamp> {
         self.next.filter(|_| self.enabled).map(|window| window.closes.plus_millis(-1000))
     }
 
-    /// Works out the next window, for a secret that was rotated, given a value, or put on this schedule now.
+    /// Sets the next window, for a secret that has just been rotated, or been given a value or a new schedule.
     pub(crate) fn reschedule(&mut self, now: Timestamp) {
         self.next = self.window_after(now);
     }
 
-    /// The first window that opens after now.
+    /// Returns the first window that opens after now.
     pub(crate) fn window_after(&self, now: Timestamp) -> Option<RotationWindow> {
-        // What is stored was checked when it came.
+        // Stored rules were validated with their request.
         let schedule = self.rules.as_ref()?.schedule().ok()??;
         let now = jiff::Timestamp::from_millisecond(now.millis()).ok()?;
         let window = schedule.next_after(now, now)?;
@@ -111,8 +111,8 @@ impl Rotation {
         Some(RotationWindow { opens: moment(window.opens), closes: moment(window.closes) })
     }
 
-    /// Fills in the days between rotations. "In DescribeSecret and ListSecrets, this value is calculated from the
-    /// rotation schedule after every successful rotation" (API reference, AutomaticallyAfterDays).
+    /// Calculates the number of days between rotations. "In DescribeSecret and ListSecrets, this value is calculated
+    /// from the rotation schedule after every successful rotation" (API reference, AutomaticallyAfterDays).
     pub(crate) fn fill_in_days(&mut self, now: Timestamp) {
         let opens = self.next.map(|window| window.opens);
         if let (Some(rules), Some(opens)) = (&mut self.rules, opens)
@@ -126,7 +126,7 @@ impl Rotation {
 }
 
 impl RotationRules {
-    /// Checks what the rules of a request mean; the service model has checked their form.
+    /// Checks the meaning of the rules in a request, after the service model has checked their form.
     pub(crate) fn check(&self) -> Result<(), ServiceError> {
         if self.automatically_after_days.is_some() && self.schedule_expression.is_some() {
             return Err(ServiceError::invalid_parameter(
@@ -158,7 +158,7 @@ impl RotationRules {
     }
 }
 
-/// Whether a schedule ever opens a window: June has no 31st.
+/// Returns whether a schedule ever opens a window. One for June 31 never does.
 fn comes(schedule: &Schedule) -> bool {
     let start = jiff::Timestamp::UNIX_EPOCH;
     schedule.next_after(start, start).is_some()
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_next_date_is_the_last_second_of_the_window() {
-        // As the service answered for a value stored at this moment.
+        // Recorded from the service for a value stored at this time.
         let mut thirty = rotation(r#"{"AutomaticallyAfterDays": 30}"#);
         thirty.reschedule(NOW);
         assert_eq!(thirty.next_date(), Some(Timestamp::from_secs(1_772_755_199)), "2026-03-05 23:59:59");

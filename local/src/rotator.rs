@@ -1,4 +1,4 @@
-//! Who rotates: `driver` runs what is due, by the `functions` that AWS's templates name or by a `lambda` elsewhere.
+//! Runs rotations: `driver` starts those that are due, with the built-in `functions` or at a `lambda` endpoint.
 
 pub(crate) mod driver;
 pub(crate) mod functions;

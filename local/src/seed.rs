@@ -1,6 +1,6 @@
-//! Secrets to start with, from a file that people write: JSON, or TOML if its name ends so.
+//! Seeds: files with the secrets to start with, in TOML if the name ends in `.toml`, otherwise in JSON.
 //!
-//! Loading makes the same secrets every time, ARNs and version ids included, so that a test may name them.
+//! Loading a seed creates the same secrets every time, including ARNs and version ids, so that tests can refer to them.
 
 mod document;
 mod made;
@@ -21,7 +21,7 @@ use crate::store::{Change, Store};
 use crate::time::Timestamp;
 use crate::value::{Encoded, SecretBlob, SecretText};
 
-/// A seed file. `J` is what its format makes of a document, such as a value that is given as a table.
+/// A seed file. `J` is the format's type for a document, such as a value given as a table.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "an object with the list secrets")]
 struct Seed<J> {
@@ -37,19 +37,19 @@ struct SeedSecret<J> {
     account: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<String>,
-    /// The six characters that end the ARN.
+    /// The six characters at the end of the ARN.
     #[serde(skip_serializing_if = "Option::is_none")]
     arn_suffix: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kms_key_id: Option<String>,
-    /// Of a managed external secret.
+    /// The type of a managed external secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "unique")]
     tags: BTreeMap<String, String>,
-    /// A document, or the text of one.
+    /// The resource policy, as a document or its text.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<J>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,14 +58,14 @@ struct SeedSecret<J> {
     string: Option<SecretText>,
     #[serde(default, skip_serializing, deserialize_with = "present")]
     binary: Option<SecretBlob>,
-    /// A table, stored as JSON text.
+    /// A table that is stored as JSON text.
     #[serde(default, skip_serializing, deserialize_with = "present")]
     json: Option<J>,
     #[serde(skip_serializing_if = "Option::is_none")]
     versions: Option<Vec<SeedVersion<J>>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replicas: Vec<SeedReplica>,
-    /// When a secret that is marked for deletion goes for good.
+    /// When a secret that is marked for deletion is permanently deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     deletion_date: Option<Timestamp>,
 }
@@ -114,7 +114,7 @@ struct SeedRotation {
     schedule: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<String>,
-    /// Whether CancelRotateSecret turned it off.
+    /// Whether rotation was cancelled (CancelRotateSecret).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     cancelled: bool,
 }
@@ -122,7 +122,7 @@ struct SeedRotation {
 /// Reads the secrets in a seed file, as changes to a store.
 ///
 /// # Errors
-/// What is wrong, with which secret and where; never a value.
+/// A message that says what is wrong, with which secret and where. It never contains a value.
 pub(crate) fn load(
     path: &Path,
     defaults: &Scope,
@@ -137,7 +137,7 @@ pub(crate) fn load(
     }
 }
 
-/// A seed that makes what a store holds, as JSON. It holds the values in the clear.
+/// Exports a store as a seed in JSON, which contains the values in plain text.
 pub(crate) fn export(store: &Store, now: Timestamp) -> Vec<u8> {
     let secrets = store.all().filter(|(_, secret)| !secret.is_gone(now) && secret.primary.is_none());
     let seed = Seed { secrets: secrets.map(|(scope, secret)| SeedSecret::of(scope, secret)).collect() };
@@ -186,7 +186,7 @@ impl SeedSecret<Value> {
 }
 
 impl SeedVersion<Value> {
-    /// A version, unless it has no value yet.
+    /// Converts a version; returns `None` if it has no value yet.
     fn of(version: &Version) -> Option<Self> {
         let value = version.value.as_ref()?;
         Some(Self {
@@ -199,12 +199,12 @@ impl SeedVersion<Value> {
     }
 }
 
-/// A member that is there, be it null.
+/// Deserializes a member that is present, so that null is an error rather than `None`.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// A table without a key twice; JSON allows that.
+/// Deserializes a table and rejects duplicate keys, which JSON allows.
 fn unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     struct Unique;
 
@@ -424,7 +424,7 @@ mod tests {
         }
     }
 
-    /// The value of the one secret in a seed.
+    /// Returns the value of the only secret in a seed.
     fn value(name: &str, text: &str) -> String {
         let changes = loaded(name, text).unwrap();
         let [Change::Put(_, secret)] = changes.as_slice() else { panic!("one secret") };

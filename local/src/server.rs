@@ -1,4 +1,4 @@
-//! HTTP: accepting connections and handing requests to the engine.
+//! The HTTP server: accepts connections and passes requests to the service.
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ use crate::service::Service;
 use crate::stop::stopped;
 use crate::tls;
 
-/// A bound endpoint, ready to serve.
+/// An endpoint that is bound to its address and ready to serve.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -51,7 +51,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
 }
 
-/// Stops a running [`Server`] from elsewhere, makes trouble in it and moves its clock.
+/// Controls a running [`Server`]: stops it, injects faults and moves its clock.
 #[derive(Clone)]
 pub struct Handle {
     service: Arc<Service>,
@@ -59,10 +59,10 @@ pub struct Handle {
 }
 
 impl Server {
-    /// Binds the address in `options` and reads the files named there.
+    /// Binds the address in `options` and reads the files given there.
     ///
     /// # Errors
-    /// The address is in use, not permitted or not one of this machine's; a file cannot be used.
+    /// The address is in use, not permitted or not local, or a file cannot be used.
     pub async fn bind(options: Options) -> Result<Self, StartError> {
         if let Some(name) = options.accepted_hosts.iter().find(|name| !guard::is_host(name)) {
             return Err(StartError::AcceptedHost { name: name.clone() });
@@ -81,43 +81,43 @@ impl Server {
         Ok(Self { listener, address, extension, tls, service: Arc::new(service), invoker, stop })
     }
 
-    /// The address it listens on, with the port that was chosen if port 0 was asked for.
+    /// Returns the address it listens on, with the actual port if port 0 was requested.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL that functions find the extension at.
+    /// Returns the URL of the extension, for functions.
     pub fn extension_url(&self) -> Option<String> {
         self.extension.as_ref().map(|(_, address)| format!("http://{address}"))
     }
 
-    /// What is wrong although it can serve: a data file that cannot grow.
+    /// Returns a problem that does not prevent serving: the data file cannot grow.
     pub fn warning(&self) -> Option<&str> {
         self.service.engine().warning.as_deref()
     }
 
-    /// The endpoint URL to give to clients.
+    /// Returns the endpoint URL for clients.
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
-    /// A handle to stop it by.
+    /// Returns a handle that controls it.
     pub fn handle(&self) -> Handle {
         Handle { service: Arc::clone(&self.service), stop: self.stop.clone() }
     }
 
-    /// Serves until [`Handle::shutdown`], then lets requests in progress finish for a moment.
+    /// Serves until [`Handle::shutdown`], then waits up to two seconds for requests in progress.
     ///
     /// # Errors
-    /// The listener itself fails. What goes wrong on one connection ends only that one.
+    /// The listener itself fails. An error on one connection only ends that connection.
     pub async fn serve(self) -> io::Result<()> {
         let rotations = driver::run(Arc::clone(self.service.engine()), Arc::clone(&self.invoker));
         let rotations = tokio::spawn(rotations);
         let graceful = GracefulShutdown::new();
         let mut stopping = self.stop.subscribe();
         loop {
-            // Functions speak plain HTTP to the extension.
+            // The extension always uses plain HTTP.
             let (accepted, tls) = tokio::select! {
                 accepted = self.listener.accept() => (accepted, self.tls.clone()),
                 accepted = accept_extension(self.extension.as_ref()) => (accepted, None),
@@ -126,7 +126,7 @@ impl Server {
             let stream = match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) if is_passing(&error) => {
-                    // Out of descriptors: clients wait in the backlog until some are free.
+                    // Perhaps no descriptors are left: clients wait in the backlog until some are free.
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
@@ -135,9 +135,9 @@ impl Server {
             tokio::spawn(accept(stream, tls, Arc::clone(&self.service), graceful.watcher()));
         }
         drop(self.listener);
-        // A request still running after this is abandoned, as it would be by any crash.
+        // A request still running after this is abandoned, as in a crash.
         let _ = tokio::time::timeout(PATIENCE, graceful.shutdown()).await;
-        // So is a rotation, which goes on at the next start if there is a data file.
+        // So is a rotation; it resumes at the next start if there is a data file.
         rotations.abort();
         Ok(())
     }
@@ -149,14 +149,14 @@ impl Handle {
         self.stop.send_replace(true);
     }
 
-    /// Puts a fault in force, and gives the number to remove it by.
+    /// Adds a fault, and returns the number to remove it with.
     ///
-    /// Stale reads need [`Options::control`], because only then is the past kept.
+    /// Stale reads need [`Options::control`], because past states are kept only then.
     pub fn add_fault(&self, fault: Fault) -> u64 {
         self.service.engine().add_fault(fault)
     }
 
-    /// Removes the fault with this number; whether it was there.
+    /// Removes the fault with this number. Returns whether it existed.
     pub fn remove_fault(&self, id: u64) -> bool {
         self.service.engine().remove_faults(Some(id))
     }
@@ -166,18 +166,18 @@ impl Handle {
         self.service.engine().remove_faults(None);
     }
 
-    /// Moves the clock forwards.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.service.engine().move_clock(by.as_millis().try_into().unwrap_or(i64::MAX));
     }
 
-    /// Stops the clock, or lets it run on from where it is.
+    /// Stops the clock, or lets it continue from where it is.
     pub fn freeze(&self, frozen: bool) {
         self.service.engine().freeze_clock(frozen);
     }
 
-    /// Makes everything as it was at the start: the secrets of the data file and of the seed, no faults, counts or events,
-    /// the system's time.
+    /// Restores the initial state: the secrets of the data file and the seed, the system's time, and no faults, counts
+    /// or events.
     ///
     /// # Errors
     /// The data file cannot be written.
@@ -185,12 +185,12 @@ impl Handle {
         self.service.engine().reset()
     }
 
-    /// What happened to rotations, oldest first; the latest thousand events.
+    /// Returns the latest thousand rotation events, oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.service.engine().events.all()
     }
 
-    /// How often each operation was called, by outcome.
+    /// Returns how often each operation was called, by outcome.
     pub fn calls(&self) -> Calls {
         self.service.engine().calls()
     }
@@ -203,7 +203,7 @@ async fn listen(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), Star
     Ok((listener, address))
 }
 
-/// The next connection to the extension; none ever, if there is no extension.
+/// Accepts the next connection to the extension. Waits forever if there is no extension.
 async fn accept_extension(
     extension: Option<&(TcpListener, SocketAddr)>,
 ) -> io::Result<(TcpStream, SocketAddr)> {
@@ -219,7 +219,7 @@ async fn accept(stream: TcpStream, tls: Option<TlsAcceptor>, service: Arc<Servic
     match tls {
         None => talk(stream, killer, service, watcher).await,
         Some(tls) => {
-            // A client that speaks no TLS, or distrusts the certificate, goes away by itself.
+            // A client that does not speak TLS, or does not trust the certificate, disconnects on its own.
             if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
                 talk(stream, killer, service, watcher).await;
             }
@@ -235,19 +235,19 @@ where
         let (service, killer) = (Arc::clone(&service), killer.clone());
         async move { service.respond(request, &killer).await }
     });
-    // No timer: idle connections stay open, as clients with a pool of them like it.
+    // No timer: idle connections stay open, for clients with a connection pool.
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), respond);
-    // A client that goes away is no news.
+    // A client that disconnects is not an error.
     let _ = watcher.watch(connection).await;
 }
 
-/// Errors of `accept` that say nothing about the listener: a connection that was gone again, or no resources
-/// now.
+/// Returns whether an error of `accept` is temporary, so that the listener still works: the client disconnected again,
+/// or resources are exhausted.
 fn is_passing(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotConnected)
 }
 
-/// How long requests in progress may take after a stop.
+/// How long requests in progress may take after a shutdown.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a TLS handshake may take.

@@ -1,4 +1,4 @@
-//! One HTTP request: the control path, the faults in force, the operation.
+//! Handles one HTTP request: control paths, active faults, and the operation itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::requests::{self, RequestLine, Subject};
 use crate::rotator::functions::Invoker;
 use crate::stop::stopped;
 
-/// What every connection shares.
+/// State shared by all connections.
 pub(crate) struct Service {
     engine: Arc<Engine>,
     invoker: Arc<Invoker>,
@@ -81,7 +81,7 @@ impl Service {
         Ok(self.whole(head, body, killer).await?.map(Either::Left))
     }
 
-    /// The answer to a request that has one all at once.
+    /// Answers a request with a complete response rather than a stream.
     async fn whole(
         &self,
         head: Parts,
@@ -111,7 +111,8 @@ impl Service {
             let (status, answer) = control::respond(&self.engine, &head.method, path, &body).await;
             return Ok(json(status, &answer));
         }
-        // For those who answer in another shape than Secrets Manager's: whatever befalls a GetSecretValue befalls this.
+        // For handlers that return a secret in another service's format: the read is subject to the same faults as a
+        // GetSecretValue.
         let caller = &head.headers;
         let read = |request: Value| -> Answering<'_> {
             Box::pin(async move {
@@ -145,7 +146,7 @@ impl Service {
         }
         match (head.method, path) {
             (Method::POST, "/") => Ok(amazon(self.operation(&head.headers, body, killer).await?)),
-            // HEAD is what clients and health checks ask to see whether anybody is there.
+            // Clients and health checks send HEAD to see whether the endpoint is up.
             (Method::GET | Method::HEAD, "/") => Ok(plain(StatusCode::OK, ABOUT)),
             (method, path) => {
                 let starts_control = !self.has_control && path.starts_with(control::PREFIX);
@@ -169,7 +170,7 @@ impl Service {
             tokio::time::sleep(verdict.delay).await;
         }
         if verdict.applied && verdict.effect.is_some() {
-            // Its answer is what gets lost.
+            // The operation takes effect; only its response is lost.
             let _ = self.answer(headers, body.clone(), None).await;
         }
         let reply = match verdict.effect {
@@ -240,7 +241,7 @@ impl Service {
         self.write(&line);
     }
 
-    /// Logs a line about a request that is no operation of Secrets Manager.
+    /// Logs a line about a request that is not a Secrets Manager operation.
     fn note_other(&self, operation: fmt::Arguments<'_>, outcome: &str, why: Option<&str>) {
         if self.log.is_none() {
             return;
@@ -264,19 +265,19 @@ impl Service {
     }
 }
 
-/// An answer to an SDK.
+/// Converts a reply to an SDK into an HTTP response.
 fn amazon(reply: Reply) -> Response<Full<Bytes>> {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response(status, reply.content_type, reply.body)
 }
 
-/// A refusal that SDKs and people can read.
+/// Returns a 403 response that both SDKs and people can read.
 fn forbidden(reason: &str) -> Response<Full<Bytes>> {
     json(StatusCode::FORBIDDEN, &serde_json::json!({ "__type": "AccessDeniedException", "Message": reason }))
 }
 
-/// A secret of 64 KiB takes at most six times that in JSON. The rest is for values that are too large by far: they are
-/// refused in the service's words.
+/// The size limit of a request. A secret of 64 KiB takes at most six times that in JSON; the rest leaves room for
+/// values that are far too large, so that they get the service's own error message.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 const ABOUT: &str = "secretcache local: an AWS Secrets Manager endpoint for development. \

@@ -1,8 +1,8 @@
-//! The end of a server, for those who wait for it.
+//! Waiting for the shutdown of a server.
 
 use tokio::sync::watch;
 
-/// Ends when a handle says so.
+/// Waits until the server is stopped by a handle.
 pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }

@@ -1,7 +1,7 @@
-//! All secrets, and how a change reaches them.
+//! The store of all secrets, and the changes to it.
 //!
-//! Operations never change a store: they read it and give back [`Change`]s, which the server writes to its
-//! data file before it applies them. So an operation happens wholly or not at all.
+//! Operations never change a store. They read it and return [`Change`]s, which the server writes to its data file
+//! before it applies them. This makes every operation atomic.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
@@ -12,7 +12,7 @@ use crate::error::{ErrorCode, ServiceError};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
-/// The secrets of every account and region.
+/// The secrets of every account and Region.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
     vaults: BTreeMap<Scope, Vault>,
@@ -20,13 +20,13 @@ pub struct Store {
     keep_history: bool,
 }
 
-/// What an operation wants changed.
+/// A change to the store that an operation asks for.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Change {
-    /// The secret is now this, whether or not it existed.
+    /// Creates or replaces a secret.
     Put(Scope, Arc<Secret>),
-    /// The secret with this ARN is gone.
+    /// Removes the secret with this ARN.
     Remove(Scope, String),
 }
 
@@ -34,11 +34,11 @@ pub enum Change {
 struct Vault {
     secrets: BTreeMap<String, Arc<Secret>>,
     arns: HashMap<String, String>,
-    /// The same secrets by creation, as listings give them: a page of ten thousand is no more work than a page of a hundred.
+    /// The same secrets in order of creation, as listings return them. The cost of a page does not depend on the total.
     created: BTreeMap<(Timestamp, String), Arc<Secret>>,
 }
 
-/// What a secret was until `until`; kept so that a read can be made stale on purpose.
+/// The state of a secret until `until`, kept for reads that are made stale on purpose.
 #[derive(Clone, Debug)]
 struct Past {
     until: Timestamp,
@@ -46,12 +46,12 @@ struct Past {
 }
 
 impl Store {
-    /// An empty store. With `keep_history` it can answer [`Store::as_of`].
+    /// Creates an empty store. With `keep_history`, it keeps the past states that [`Store::as_of`] needs.
     pub fn new(keep_history: bool) -> Self {
         Self { keep_history, ..Self::default() }
     }
 
-    /// The secret a request means, seen by a caller in `scope`.
+    /// Returns the secret that `id` refers to in a request by a caller in `scope`.
     pub(crate) fn find(
         &self,
         scope: &Scope,
@@ -74,7 +74,7 @@ impl Store {
         Ok((scope, secret))
     }
 
-    /// The same, refusing a secret marked for deletion.
+    /// Like [`Store::find`], but fails for a secret marked for deletion.
     pub(crate) fn find_live(
         &self,
         scope: &Scope,
@@ -88,7 +88,7 @@ impl Store {
         Ok((scope, secret))
     }
 
-    /// Every secret of one account and region whose time is not over.
+    /// Returns every secret of one account and Region, except those whose recovery window is over.
     pub fn secrets(&self, scope: &Scope, now: Timestamp) -> impl Iterator<Item = &Secret> {
         let vault = self.vaults.get(scope);
         vault
@@ -98,7 +98,7 @@ impl Store {
             .filter(move |s| !s.is_gone(now))
     }
 
-    /// The same by creation, first to last or last to first, from the one after `after` on.
+    /// Returns the same secrets in ascending or descending order of creation, starting after `after`.
     pub(crate) fn by_creation(
         &self,
         scope: &Scope,
@@ -120,14 +120,14 @@ impl Store {
         .filter(move |secret| !secret.is_gone(now))
     }
 
-    /// Every secret with its scope, deleted ones included.
+    /// Returns every secret with its scope, deleted ones included.
     pub fn all(&self) -> impl Iterator<Item = (&Scope, &Secret)> {
         self.vaults
             .iter()
             .flat_map(|(scope, vault)| vault.secrets.values().map(move |secret| (scope, secret.as_ref())))
     }
 
-    /// Makes a change.
+    /// Applies a change.
     pub fn apply(&mut self, change: Change, now: Timestamp) {
         let undo = self.swap(change);
         if self.keep_history {
@@ -138,7 +138,7 @@ impl Store {
         }
     }
 
-    /// The store as it was at `then`, as far back as history was kept.
+    /// Returns the store as it was at `then`, or the oldest state kept if that is later.
     #[must_use]
     pub fn as_of(&self, then: Timestamp) -> Self {
         let mut past = Self { vaults: self.vaults.clone(), ..Self::default() };
@@ -148,7 +148,7 @@ impl Store {
         past
     }
 
-    /// The secret with this ARN, whatever its state.
+    /// Returns the secret with this ARN, whatever its state.
     pub(crate) fn by_arn(&self, scope: &Scope, arn: &str) -> Option<&Arc<Secret>> {
         self.vaults.get(scope)?.secrets.get(arn)
     }
@@ -158,7 +158,7 @@ impl Store {
         vault.secrets.get(vault.arns.get(name)?)
     }
 
-    /// Makes a change and gives back the one that would undo it.
+    /// Applies a change and returns the one that undoes it.
     fn swap(&mut self, change: Change) -> Option<Change> {
         match change {
             Change::Put(scope, secret) => {
@@ -179,7 +179,7 @@ impl Store {
                 let vault = self.vaults.get_mut(&scope)?;
                 let old = vault.secrets.remove(&arn)?;
                 vault.created.remove(&(old.created, arn.clone()));
-                // A new secret may have taken the name meanwhile.
+                // A new secret may have the name by now.
                 if vault.arns.get(&old.name) == Some(&arn) {
                     vault.arns.remove(&old.name);
                 }
@@ -189,7 +189,7 @@ impl Store {
     }
 }
 
-/// The service checks the characters of every secret id before it looks for the secret.
+/// The error for a secret id with invalid characters. The service checks them before it looks up the secret.
 pub(crate) fn invalid_name() -> ServiceError {
     ServiceError::new(
         ErrorCode::Validation,

@@ -1,6 +1,6 @@
-//! What happened lately, for the page that shows it: requests, rotations and their steps, labels that moved.
+//! The recent history that the page shows: requests, rotations and their steps, and labels that moved.
 //!
-//! Nothing in it is secret: what is told is what `--verbose` prints, and which version has which label.
+//! It contains no values, only what `--verbose` prints and which version has which label.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::arn::Scope;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
-/// Keeps the latest of each kind, and tells whoever listens.
+/// Keeps the latest entries of each kind, and notifies listeners.
 pub(crate) struct Story {
     latest: Mutex<Latest>,
     news: broadcast::Sender<News>,
@@ -20,33 +20,34 @@ pub(crate) struct Story {
 
 #[derive(Default)]
 struct Latest {
-    /// How many there ever were; each has its number.
+    /// The number of entries so far, which is also the number of the latest one.
     total: u64,
     requests: VecDeque<Arc<str>>,
     rotations: VecDeque<Arc<str>>,
 }
 
-/// What listeners are told: the name of a server-sent event with its data, JSON on one line.
+/// A notification for listeners.
 #[derive(Clone, Debug)]
 pub(crate) enum News {
+    /// The name of a server-sent event and its data, JSON on one line.
     Told(&'static str, Arc<str>),
-    /// So much has changed that all of it is to be looked at again.
+    /// So much has changed that listeners must reload everything.
     Everything,
 }
 
-/// Something about the rotation of a secret.
+/// An entry in the history of rotations.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Entry<'a> {
     /// One of the service's own events.
     Event(&'a crate::events::Event),
-    /// A step began or ended.
+    /// A step started or ended.
     Step { time: Timestamp, secret_arn: &'a str, version_id: &'a str, step: &'static str, state: StepState },
-    /// A staging label is on another version than before.
+    /// A staging label moved.
     Moved(Move<'a>),
 }
 
-/// How far a step has come.
+/// The state of a step.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StepState {
@@ -55,7 +56,7 @@ pub(crate) enum StepState {
     Failed,
 }
 
-/// A staging label that went from one version to another, came or went.
+/// A staging label that moved from one version to another, or was attached or detached.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Move<'a> {
     time: Timestamp,
@@ -74,7 +75,7 @@ impl Default for Story {
 }
 
 impl Story {
-    /// Adds something about a rotation.
+    /// Adds an entry about a rotation.
     pub(crate) fn rotation(&self, entry: &Entry<'_>) {
         self.keep("rotation", entry, |latest| (&mut latest.rotations, KEPT_ROTATIONS));
     }
@@ -84,14 +85,14 @@ impl Story {
         self.keep("request", line, |latest| (&mut latest.requests, KEPT_REQUESTS));
     }
 
-    /// Tells what is the case from now on, to those who listen now.
+    /// Notifies the current listeners of a new state.
     pub(crate) fn now(&self, event: &'static str, state: impl FnOnce() -> serde_json::Value) {
         if self.has_listeners() {
             let _ = self.news.send(News::Told(event, state().to_string().into()));
         }
     }
 
-    /// Starts afresh.
+    /// Clears the history.
     pub(crate) fn forget(&self) {
         let mut latest = self.latest();
         latest.requests.clear();
@@ -107,7 +108,7 @@ impl Story {
         self.news.receiver_count() > 0
     }
 
-    /// The latest requests and the latest about rotations, oldest first, each a JSON array.
+    /// Returns the latest requests and the latest rotation entries, each as a JSON array, oldest first.
     pub(crate) fn latest_json(&self) -> (String, String) {
         let latest = self.latest();
         let array = |entries: &VecDeque<Arc<str>>| {
@@ -117,7 +118,7 @@ impl Story {
         (array(&latest.requests), array(&latest.rotations))
     }
 
-    /// Numbers, keeps and tells as one step, so that nobody hears of two things in the wrong order.
+    /// Numbers an entry, keeps it and notifies listeners in one step, so that notifications are in order.
     fn keep<T: Serialize>(
         &self,
         event: &'static str,
@@ -140,7 +141,7 @@ impl Story {
         while entries.len() > most {
             entries.pop_front();
         }
-        // Nobody may be listening.
+        // It is not an error if there are no listeners.
         let _ = self.news.send(News::Told(event, text));
     }
 
@@ -149,7 +150,7 @@ impl Story {
     }
 }
 
-/// The labels that a change of a secret moves.
+/// Returns the labels that a change of a secret moves.
 pub(crate) fn moves<'a>(before: Option<&'a Secret>, after: &'a Secret, time: Timestamp) -> Vec<Move<'a>> {
     let versions = || before.into_iter().flat_map(|secret| &secret.versions).chain(&after.versions);
     let mut labels: Vec<_> = versions().flat_map(|version| &version.labels).map(String::as_str).collect();
@@ -166,7 +167,7 @@ pub(crate) fn moves<'a>(before: Option<&'a Secret>, after: &'a Secret, time: Tim
     moved.filter(|moved| moved.from != moved.to).collect()
 }
 
-/// A secret without its values.
+/// Returns a secret as JSON, without its values.
 pub(crate) fn shown(scope: &Scope, secret: &Secret) -> serde_json::Value {
     let mut shown = serde_json::to_value(secret).unwrap_or_default();
     shown["account"] = scope.account.as_str().into();
@@ -178,7 +179,7 @@ const KEPT_REQUESTS: usize = 200;
 
 const KEPT_ROTATIONS: usize = 500;
 
-/// A listener that falls behind by more than this looks at everything again.
+/// A listener that falls behind by more than this reloads everything.
 const CAPACITY: usize = 1024;
 
 #[cfg(test)]

@@ -1,53 +1,53 @@
-//! Moments as the service writes them: seconds since the epoch, with a fraction.
+//! Timestamps in the service's format: seconds since the epoch, with a fraction.
 
 use std::fmt;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A moment with millisecond precision, written in JSON as (fractional) epoch seconds.
+/// A point in time with millisecond precision, serialized in JSON as (fractional) epoch seconds.
 ///
-/// The `timestamp` members of the service model have no format of their own, so the JSON 1.1 protocol writes
-/// them as epoch seconds: `1523477145.713`.
+/// The `timestamp` members of the service model do not specify a format, so the JSON 1.1 protocol uses epoch seconds:
+/// `1523477145.713`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// A moment from milliseconds since the epoch.
+    /// Creates a timestamp from milliseconds since the epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// A moment from whole seconds since the epoch.
+    /// Creates a timestamp from whole seconds since the epoch.
     pub const fn from_secs(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     pub const fn millis(self) -> i64 {
         self.0
     }
 
-    /// This moment moved by `millis` (which may be negative).
+    /// Returns this time plus `millis` milliseconds, which can be negative.
     #[must_use]
     pub const fn plus_millis(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
-    /// This moment moved by whole days.
+    /// Returns this time plus `days` days, which can be negative.
     #[must_use]
     pub const fn plus_days(self, days: i64) -> Self {
         self.plus_millis(days.saturating_mul(DAY))
     }
 
-    /// The start of the UTC day this moment lies in: the service keeps access dates by the day only.
+    /// Returns the start of the UTC day. The service stores access dates only by day.
     #[must_use]
     pub const fn day(self) -> Self {
         Self(self.0 - self.0.rem_euclid(DAY))
     }
 }
 
-/// `2026-11-28T12:00:00.123Z`.
+/// Formats the time like `2026-11-28T12:00:00.123Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.3}", jiff::Timestamp::from_millisecond(self.0).unwrap_or_default())

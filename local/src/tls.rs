@@ -1,4 +1,4 @@
-//! HTTPS: with a given certificate as a server, and as a client that asks another endpoint.
+//! HTTPS, as a server with a given certificate, and as a client of another endpoint.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::options::{StartError, Tls};
 
-/// Reads certificate and key, and checks that they belong together.
+/// Reads the certificate and key, and checks that they match.
 pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, StartError> {
     let bad_certificate = |reason: &dyn std::fmt::Display| StartError::tls(&tls.certificate, reason);
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&tls.certificate)
@@ -21,7 +21,7 @@ pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, StartError> {
         return Err(bad_certificate(&"it contains no PEM certificate"));
     }
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| StartError::tls(&tls.key, error))?;
-    // The provider is named, because a process may have several and no default.
+    // The provider is explicit, because a process can have several and no default.
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| bad_certificate(&error))?
@@ -31,7 +31,7 @@ pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, StartError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// For a client that trusts the certificates in a PEM file; without one, the system's authorities.
+/// Creates a connector for a client that trusts the certificates in a PEM file; without one, the system's authorities.
 pub(crate) fn connector(authorities: Option<&Path>) -> Result<TlsConnector, String> {
     let certificates = match authorities {
         None => rustls_native_certs::load_native_certs().certs,

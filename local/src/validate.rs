@@ -1,6 +1,6 @@
-//! The constraints of the service model, checked and worded as the service does.
+//! Checks the constraints of the service model, with the service's own messages.
 //!
-//! `model.json` is made from the model that botocore ships (`tests/local/model_table.py`).
+//! `model.json` is generated from the model in botocore (`tests/local/model_table.py`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,9 +13,9 @@ use serde::{Deserialize, Deserializer};
 use crate::error::{ErrorCode, ServiceError};
 use crate::value::{SecretBlob, SecretText, SecretValue};
 
-/// Checks the parameters of an operation: "n validation errors detected" lists all that are wrong.
+/// Checks the parameters of an operation. The error "n validation errors detected" lists all violations.
 ///
-/// What is not JSON, or has another type than the model says, is for the one who reads the parameters to refuse.
+/// Does not report invalid JSON or wrong types; those are reported when the parameters are parsed.
 pub(crate) fn check(operation: &str, body: &[u8]) -> Result<(), ServiceError> {
     let Some(shape) = MODEL.get(operation) else { return Ok(()) };
     let mut broken = Vec::new();
@@ -32,19 +32,19 @@ pub(crate) fn check(operation: &str, body: &[u8]) -> Result<(), ServiceError> {
 static MODEL: LazyLock<BTreeMap<String, Shape>> =
     LazyLock::new(|| serde_json::from_str(include_str!("model.json")).expect("a test reads it"));
 
-/// What the model says about a value.
+/// The constraints on a value in the service model.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Shape {
     required: bool,
-    /// The least length of a string or list, or the least number.
+    /// The minimum length of a string or list, or the minimum of a number.
     min: Option<i64>,
     max: Option<i64>,
     pattern: Option<Pattern>,
     r#enum: Vec<String>,
-    /// Never quoted, and measured in bytes.
+    /// Whether the value is secret: it is never quoted, and its length is measured in bytes.
     sensitive: bool,
-    /// Base64, measured as the bytes it stands for.
+    /// Whether the value is base64; its length is that of the decoded bytes.
     blob: bool,
     each: Option<Box<Shape>>,
     members: BTreeMap<String, Shape>,
@@ -58,14 +58,14 @@ struct Pattern {
 impl<'de> Deserialize<'de> for Pattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        // The service wants the whole value to match.
+        // In the service, the whole value must match.
         let regex = Regex::new(&format!("^(?:{text})$")).map_err(D::Error::custom)?;
         Ok(Self { text, regex })
     }
 }
 
 impl Shape {
-    /// The constraints that a value of this size breaks.
+    /// Returns the constraints that a value of this size violates.
     fn broken(&self, size: i64, text: Option<&str>) -> Vec<String> {
         let is_broken = |constraint: &Constraint<'_>| match constraint {
             Constraint::Max(max) => size > *max,
@@ -77,7 +77,7 @@ impl Shape {
         self.constraints().filter(is_broken).map(|constraint| constraint.words(what)).collect()
     }
 
-    /// In the order in which the service lists them.
+    /// Returns the constraints in the order in which the service lists them.
     fn constraints(&self) -> impl Iterator<Item = Constraint<'_>> {
         let max = self.max.map(Constraint::Max).into_iter();
         max.chain(self.min.map(Constraint::Min))
@@ -106,14 +106,14 @@ impl Constraint<'_> {
     }
 }
 
-/// Looks at a value on its way by: secrets are measured, not kept.
+/// A visitor that checks a value while it is deserialized. Secrets are measured but not stored.
 struct Look<'a> {
     shape: &'a Shape,
     path: String,
     broken: &'a mut Vec<String>,
 }
 
-/// What was there.
+/// The kind of value found.
 enum Seen {
     Null,
     /// A string, unless it is sensitive.
@@ -198,7 +198,7 @@ impl<'de> Visitor<'de> for Look<'_> {
         if has_members {
             self.broken.append(&mut broken);
         } else if !broken.is_empty() {
-            // The service names the list, and every constraint on what is in it.
+            // The service reports the list itself, with all constraints on its items.
             let constraints: Vec<_> =
                 each.constraints().map(|constraint| constraint.words("length")).collect();
             self.broken.push(format!(
@@ -237,8 +237,7 @@ impl<'de> Visitor<'de> for Look<'_> {
     }
 }
 
-/// The token that becomes a version's id. SDKs and the AWS command line always send one; a raw request must
-/// too.
+/// Checks the token that becomes a version's id. SDKs and the AWS command line always send one; a raw request must too.
 pub(crate) fn client_request_token(token: Option<String>) -> Result<String, ServiceError> {
     let Some(token) = token else {
         return Err(ServiceError::invalid_request(
@@ -251,7 +250,7 @@ pub(crate) fn client_request_token(token: Option<String>) -> Result<String, Serv
     }
 }
 
-/// The value a request gives, as text or bytes but not both.
+/// Returns the value in a request, which can be text or bytes but not both.
 pub(crate) fn one_value(
     text: Option<SecretText>,
     blob: Option<SecretBlob>,

@@ -1,4 +1,4 @@
-//! The one type that holds secret bytes.
+//! The only type that holds secret bytes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-/// What a version holds: text or bytes. Wiped when the last copy goes; never shown by `Debug`.
+/// The value of a version: text or bytes. It is wiped from memory when the last clone is dropped, and `Debug` never
+/// shows it.
 ///
-/// Clones share one allocation, so keeping a snapshot of a secret copies no secret bytes.
+/// Clones share one allocation, so a snapshot of a secret copies no secret bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretValue(Arc<Content>);
 
@@ -22,17 +23,17 @@ enum Content {
 }
 
 impl SecretValue {
-    /// A value given as `SecretString`.
+    /// Creates a value from a `SecretString`.
     pub fn text(text: impl Into<String>) -> Self {
         Self(Arc::new(Content::Text(Zeroizing::new(text.into()))))
     }
 
-    /// A value given as `SecretBinary`.
+    /// Creates a value from a `SecretBinary`.
     pub fn binary(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Arc::new(Content::Binary(Zeroizing::new(bytes.into()))))
     }
 
-    /// The value as `SecretString`, if it was given so.
+    /// Returns the text, if the value is a `SecretString`.
     pub fn as_text(&self) -> Option<&str> {
         match &*self.0 {
             Content::Text(text) => Some(text),
@@ -40,7 +41,7 @@ impl SecretValue {
         }
     }
 
-    /// The value as `SecretBinary`, if it was given so.
+    /// Returns the bytes, if the value is a `SecretBinary`.
     pub fn as_binary(&self) -> Option<&[u8]> {
         match &*self.0 {
             Content::Text(_) => None,
@@ -48,7 +49,7 @@ impl SecretValue {
         }
     }
 
-    /// The size in bytes, as the 64 KiB limit counts it.
+    /// Returns the size in bytes, as counted for the 64 KiB limit.
     pub fn size(&self) -> usize {
         match &*self.0 {
             Content::Text(text) => text.len(),
@@ -63,7 +64,7 @@ impl fmt::Debug for SecretValue {
     }
 }
 
-/// A `SecretString` on its way in: read straight into memory that will be wiped.
+/// A `SecretString` in a request, deserialized directly into memory that is wiped later.
 pub(crate) struct SecretText(pub(crate) SecretValue);
 
 impl<'de> Deserialize<'de> for SecretText {
@@ -72,7 +73,7 @@ impl<'de> Deserialize<'de> for SecretText {
     }
 }
 
-/// A `SecretBinary` on its way in: base64 in JSON, as every blob of the protocol.
+/// A `SecretBinary` in a request: base64 in JSON, like every blob of the protocol.
 pub(crate) struct SecretBlob(pub(crate) SecretValue);
 
 impl<'de> Deserialize<'de> for SecretBlob {
@@ -84,7 +85,7 @@ impl<'de> Deserialize<'de> for SecretBlob {
     }
 }
 
-/// Secret bytes on their way out, as base64.
+/// Secret bytes in a response, serialized as base64.
 pub(crate) struct Encoded<'a>(pub(crate) &'a [u8]);
 
 impl Serialize for Encoded<'_> {
@@ -93,7 +94,7 @@ impl Serialize for Encoded<'_> {
     }
 }
 
-/// Accepts a string and nothing else, and never quotes what it got (serde's own message would).
+/// Accepts only a string. Unlike serde's own visitor, its errors never quote the input.
 struct Text;
 
 impl Visitor<'_> for Text {

@@ -18,7 +18,7 @@ fn a_deleted_secret_can_be_described_and_restored_but_not_used() {
     assert_eq!(
         deleted["DeletionDate"],
         json!(1_700_000_000.0 + 30.0 * 86_400.0),
-        "30 days unless told otherwise"
+        "30 days, which is the default"
     );
     for (operation, parameters) in [
         ("GetSecretValue", json!({})),
@@ -46,7 +46,7 @@ fn a_deleted_secret_can_be_described_and_restored_but_not_used() {
     assert_eq!(restored, json!({"ARN": arn, "Name": "db"}));
     assert_eq!(w.get("db").unwrap(), "one");
     assert!(w.call("DescribeSecret", json!({"SecretId": "db"})).unwrap().get("DeletedDate").is_none());
-    w.call("RestoreSecret", json!({"SecretId": "db"})).expect("restoring what is not deleted does nothing");
+    w.call("RestoreSecret", json!({"SecretId": "db"})).expect("restoring a live secret changes nothing");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Any sequence of requests leaves a store that could be the service's.
+//! Checks that the store satisfies the service's invariants after any sequence of requests.
 
 mod world;
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use world::{World, token};
 
-/// A request, as a choice of few names, labels and tokens, so that sequences collide often.
+/// A request. There are only a few names, labels and tokens, so that requests often collide.
 #[derive(Clone, Debug)]
 enum Request {
     Create { name: usize, token: u64, value: Option<u8> },
@@ -24,7 +24,7 @@ enum Request {
 }
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
-/// So few that most requests meet the same secret.
+/// The number of names in most tests: so few that most requests affect the same secret.
 const FEW: usize = 2;
 const LABELS: [&str; 4] = ["AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "blue"];
 
@@ -103,18 +103,18 @@ fn run(w: &mut World, request: &Request) -> Option<world::Answer> {
     Some(w.call(operation, parameters))
 }
 
-/// What must hold of every secret, whatever happened.
+/// Checks the invariants of every secret.
 fn check(w: &World, values: &mut HashMap<(String, String), String>) {
     for secret in w.store.secrets(&w.scope, w.now) {
         let holders =
             |label: &str| secret.versions.iter().filter(|version| version.labels.contains(label)).count();
         for label in LABELS {
-            assert!(holders(label) <= 1, "{label} is on one version at most");
+            assert!(holders(label) <= 1, "{label} is on at most one version");
         }
         let has_value = secret.versions.iter().any(|version| version.value.is_some());
         assert_eq!(holders("AWSCURRENT"), usize::from(has_value), "one version is current");
         let underway = secret.rotation.as_ref().and_then(|rotation| rotation.underway.as_ref());
-        assert!(underway.is_none_or(|underway| secret.version(&underway.token).is_some()), "it is there");
+        assert!(underway.is_none_or(|underway| secret.version(&underway.token).is_some()), "it exists");
         for version in &secret.versions {
             let Some(value) = version.value.as_ref().and_then(|value| value.as_text()) else {
                 assert!(!version.labels.contains("AWSCURRENT"), "a reserved version is never current");
@@ -132,7 +132,7 @@ fn shown(w: &World) -> Vec<Value> {
     w.store.all().map(|(_, secret)| serde_json::to_value(secret).unwrap()).collect()
 }
 
-/// The ARNs of all pages, two secrets on each.
+/// Returns the ARNs on all pages of a listing, with two secrets per page.
 fn listed(w: &mut World, mut question: Value) -> Vec<String> {
     question["MaxResults"] = json!(2);
     let mut all = Vec::new();
@@ -195,7 +195,7 @@ proptest! {
         }
     }
 
-    /// The index by creation and the sorting of a page against sorting everything.
+    /// Compares the index by creation, and the sorting of single pages, with sorting everything.
     #[test]
     fn pages_together_are_the_list_in_its_order(requests in vec(request(NAMES.len()), 1..40)) {
         let mut w = World::new();

@@ -1,4 +1,4 @@
-//! RotateSecret and CancelRotateSecret: what they answer, what they leave behind, what they refuse.
+//! RotateSecret and CancelRotateSecret: responses, effects and errors.
 
 mod world;
 
@@ -79,7 +79,7 @@ fn an_unfinished_rotation_bars_the_next_one() {
     refused(rotate(&mut w, json!({"RotateImmediately": false})), InvalidRequest, message);
     assert!(before.all().eq(w.store.all()), "a refused call changes nothing");
 
-    // The label on the current version is what a rotation may leave behind.
+    // A rotation may leave the label on the current version.
     let stage = json!({"SecretId": "db", "VersionStage": "AWSPENDING", "RemoveFromVersionId": v2, "MoveToVersionId": v1});
     w.call("UpdateSecretVersionStage", stage).unwrap();
     let v3 = text(&rotate(&mut w, json!({})).unwrap()["VersionId"]);
@@ -107,7 +107,7 @@ fn the_same_token_starts_one_rotation() {
     assert_eq!(
         rotate(&mut w, json!({"ClientRequestToken": token(77)})).unwrap(),
         first,
-        "nor another one later"
+        "no new rotation later either"
     );
 
     let clear = json!({"SecretId": "db", "VersionStage": "AWSPENDING", "RemoveFromVersionId": token(77)});
@@ -126,7 +126,7 @@ fn a_value_stored_by_hand_abandons_the_rotation() {
         let v2 = text(&rotate(&mut w, json!({})).unwrap()["VersionId"]);
         let own = json!({"SecretId": "db", "ClientRequestToken": v2, "SecretString": "{\"new\":1}", "VersionStages": ["AWSPENDING"]});
         w.call("PutSecretValue", own).unwrap();
-        assert_eq!(w.events, [EventName::RotationStarted], "the rotation's own value is not by hand");
+        assert_eq!(w.events, [EventName::RotationStarted], "the rotation's own value does not abandon it");
         let by_hand = json!({"SecretId": "db", "SecretString": "{\"by\":\"hand\"}"});
         let v3 = text(&w.sdk(operation, by_hand).unwrap()["VersionId"]);
         assert_eq!(w.labels("db"), json!({&v1: ["AWSPREVIOUS"], &v3: ["AWSCURRENT"]}), "{operation}");
@@ -158,7 +158,7 @@ fn cancelling_leaves_the_labels_and_names_the_version() {
     assert_eq!(answer, json!({"ARN": arn, "Name": "db", "VersionId": v2}));
     assert_eq!(w.labels("db"), json!({&v1: ["AWSCURRENT"], &v2: ["AWSPENDING"]}));
     let again = w.call("CancelRotateSecret", cancel).unwrap();
-    assert_eq!(again, json!({"ARN": arn, "Name": "db"}), "nothing is under way any more");
+    assert_eq!(again, json!({"ARN": arn, "Name": "db"}), "no rotation is in progress any more");
     refused(rotate(&mut w, json!({})), InvalidRequest, "A previous rotation isn't complete");
     let clear = json!({"SecretId": "db", "VersionStage": "AWSPENDING", "RemoveFromVersionId": v2});
     w.call("UpdateSecretVersionStage", clear).unwrap();
@@ -177,7 +177,7 @@ fn a_test_is_made_with_a_copy_of_the_current_value() {
     );
     assert_eq!(w.events, [EventName::TestRotationStarted]);
     w.call("CancelRotateSecret", json!({"SecretId": "db"})).unwrap();
-    assert_eq!(w.labels("db").as_object().unwrap().len(), 1, "a mere test leaves nothing behind");
+    assert_eq!(w.labels("db").as_object().unwrap().len(), 1, "a test leaves nothing behind");
 }
 
 #[test]

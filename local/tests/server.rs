@@ -1,4 +1,4 @@
-//! The server in this process, over plain HTTP.
+//! The server in-process, over plain HTTP.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use secretcache_local::{Effect, EventName, Fault, Handle, Options, Server, StartError};
 use serde_json::{Value, json};
 
-/// A running server, stopped with the test.
+/// A running server, which stops at the end of the test.
 struct Running {
     address: SocketAddr,
     handle: Handle,
@@ -33,7 +33,7 @@ impl Running {
         self.handle.add_fault(Fault { times: Some(1), effect: Some(effect), ..Fault::default() })
     }
 
-    /// One request on a connection of its own: status and body, or how the connection ended.
+    /// Sends a request on a new connection. Returns status and body, or the error of the connection.
     fn send(&self, request: &str) -> std::io::Result<(u16, String)> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(Duration::from_millis(500)))?;
@@ -78,7 +78,7 @@ impl Running {
     }
 }
 
-/// A folder of its own for a test.
+/// A temporary folder for a test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -119,7 +119,7 @@ fn requests_that_are_not_for_it() {
     assert!(status == 400 && refusal.contains("ValidationException"), "{refusal}");
     let huge = "x".repeat(9 * 1024 * 1024);
     let oversize = server.try_call("CreateSecret", &json!({"Name": "a", "SecretString": huge}));
-    // The answer comes before the request has been read, so it may be lost to the reset that follows.
+    // The response is sent before the request has been read, so the reset that follows can discard it.
     assert!(oversize.map_or(true, |(status, _)| status == 413));
     let bad_chunk = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n";
     assert_eq!(server.send(bad_chunk).unwrap().0, 400);
@@ -163,7 +163,7 @@ fn effects() {
     let hung = server.try_call("GetSecretValue", &get).unwrap_err();
     assert!(matches!(hung.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut), "{hung}");
 
-    assert_eq!(server.get("db"), "one", "each hit once and is spent");
+    assert_eq!(server.get("db"), "one", "each fault affected one request");
     let calls = &server.handle.calls()["GetSecretValue"];
     let expected = [
         "AccessDeniedException",
@@ -235,7 +235,7 @@ fn the_data_file_keeps_everything() {
     server.call("CreateSecret", binary);
     server.create("gone", "deleted-value");
     server.call("DeleteSecret", json!({"SecretId": "gone", "ForceDeleteWithoutRecovery": true}));
-    // Reads note the day of access; read first, so that reading later changes nothing.
+    // Reads record the day of access. Read once now, so that later reads change nothing.
     for parameters in [
         json!({"SecretId": "db"}),
         json!({"SecretId": "db", "VersionStage": "AWSPREVIOUS"}),
@@ -257,7 +257,7 @@ fn the_data_file_keeps_everything() {
         assert_eq!(server.call("GetSecretValue", json!({"SecretId": "bin"})).1["SecretBinary"], "AAH/");
     }
     let text = std::fs::read_to_string(folder.data()).unwrap();
-    assert!(!text.contains("deleted-value"), "deleted values leave the file at the next start");
+    assert!(!text.contains("deleted-value"), "deleted values are removed from the file at the next start");
     assert_eq!(text.matches("\"two\"").count(), 1, "a value is written once");
 }
 
@@ -297,7 +297,7 @@ fn a_torn_last_line_is_dropped_and_damage_elsewhere_is_refused() {
     std::fs::write(folder.data(), &damaged).unwrap();
     let error = Running::try_start(keeping(&folder.data())).err().unwrap().to_string();
     assert!(error.contains("line 2 is not a record") && error.contains("data.jsonl"), "{error}");
-    assert_eq!(std::fs::read(folder.data()).unwrap(), damaged, "left as it was found");
+    assert_eq!(std::fs::read(folder.data()).unwrap(), damaged, "the file is unchanged");
     std::fs::write(folder.data(), "something else entirely").unwrap();
     assert!(Running::try_start(keeping(&folder.data())).is_err());
 }
@@ -323,7 +323,7 @@ fn a_data_file_that_cannot_be_made_is_told() {
 #[test]
 fn what_happens_to_rotations_is_told_to_whoever_holds_the_handle() {
     let server = Running::start(Options::default());
-    // An address for documentation, which nobody has and which is not on this machine.
+    // An address reserved for documentation, so it is not on this machine.
     server.create("db", r#"{"host":"192.0.2.7","username":"app","password":"canary"}"#);
     let function =
         "arn:aws:lambda:us-east-1:111122223333:function:SecretsManagerRDSPostgreSQLRotationSingleUser";

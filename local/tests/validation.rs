@@ -1,4 +1,4 @@
-//! What a request may contain, and how it is told when it does not.
+//! The limits on requests, and the errors of requests that violate them.
 
 mod world;
 
@@ -262,7 +262,7 @@ fn nothing_public_shows_a_value() {
         shown +=
             &format!("{secret:?} {} {:?}", serde_json::to_string(secret).unwrap(), secret.versions[0].value);
     }
-    // As text, as base64, and as the numbers a byte list would show.
+    // As text, as base64, and as the numbers in a list of bytes.
     for form in ["canary", "Y2FuYXJ5", "99, 97, 110"] {
         assert!(!shown.contains(form), "{form} in {shown}");
     }

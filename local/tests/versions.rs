@@ -31,7 +31,7 @@ fn the_same_token_with_the_same_value_is_ignored() {
     let labels = w.labels("db");
     let again = w.call("PutSecretValue", put).unwrap();
     assert_eq!(again["VersionId"], first["VersionId"]);
-    assert_eq!(again["VersionStages"], json!(["AWSPREVIOUS"]), "labels as they are now, not as asked for");
+    assert_eq!(again["VersionStages"], json!(["AWSPREVIOUS"]), "the current labels, not the requested ones");
     assert_eq!(w.labels("db"), labels, "a repeated request does not move labels back");
     assert!(labels.get(&v1).is_none());
 }
@@ -283,7 +283,7 @@ fn a_label_lives_on_one_version_and_there_are_at_most_twenty() {
     assert_eq!(
         w.labels("db"),
         json!({&v1: ["AWSCURRENT"], &v2: ["blue"], &v3: ["green"]}),
-        "nothing half done"
+        "nothing is changed"
     );
 }
 
@@ -330,7 +330,7 @@ fn a_reserved_version_is_described_but_not_listed_or_read_until_it_has_a_value()
         "SecretId": "db", "SecretString": "two", "ClientRequestToken": token(50), "VersionStages": ["AWSPENDING"],
     });
     w.call("PutSecretValue", put.clone()).unwrap();
-    w.call("PutSecretValue", put).expect("the same again is ignored");
+    w.call("PutSecretValue", put).expect("the same request again is ignored");
     assert_eq!(w.call("GetSecretValue", pending).unwrap()["SecretString"], "two");
     w.call("UpdateSecretVersionStage", flip).unwrap();
     assert_eq!(w.get("db").unwrap(), "two");

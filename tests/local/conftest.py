@@ -1,6 +1,6 @@
-"""The endpoint under test, and the clients real users have.
+"""The endpoint under test, and the clients that real users have.
 
-SECRETCACHE_BIN names the command; without it, `target/debug/secretcache` of this repository is used.
+SECRETCACHE_BIN is the path of the command. Default: `target/debug/secretcache` in this repository.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ START = re.compile(r"^secretcache local listening on (https?://\S+)$")
 
 
 def binary() -> str:
-    """The command under test."""
+    """Return the path of the command under test."""
     path = os.environ.get("SECRETCACHE_BIN") or str(ROOT / "target" / "debug" / "secretcache")
     if not os.access(path, os.X_OK):
         pytest.exit(f"{path} is missing: build it (cargo build -p secretcache-cli) or set SECRETCACHE_BIN", 4)
@@ -49,7 +49,7 @@ class Endpoint:
     def client(
         self, region: str = REGION, key: str = "AKIDEXAMPLE", checked: bool = True, verify=None, **settings
     ):
-        """A real boto3 client. Every answer it gets is checked against the service model."""
+        """Return a real boto3 client that checks every response against the service model."""
         settings = {"retries": {"total_max_attempts": 1}, "read_timeout": 10, **settings}
         client = boto3.client(
             "secretsmanager",
@@ -65,7 +65,7 @@ class Endpoint:
         return client
 
     def control(self, method: str, path: str, **body):
-        """Sends a control request; gives the answer, or status and answer of a refusal."""
+        """Send a control request; return the answer, or the status and answer if it fails."""
         data = json.dumps(body).encode() if body else None
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/_control/{path}", data, headers, method=method)
@@ -76,11 +76,11 @@ class Endpoint:
             return error.code, json.load(error)
 
     def events(self) -> list[dict]:
-        """What happened to rotations so far."""
+        """Return the rotation events so far."""
         return self.control("GET", "events")["events"]
 
     def wait_for_event(self, name: str, count: int = 1) -> dict:
-        """Waits until an event has happened so often, and gives the last one."""
+        """Wait until an event has happened `count` times, and return the last one."""
         deadline = time.monotonic() + 60
         while True:
             found = [event for event in self.events() if event["event"] == name]
@@ -90,19 +90,19 @@ class Endpoint:
             time.sleep(0.02)
 
     def stop(self) -> int:
-        """Stops it as a terminal would, and gives its exit status."""
+        """Stop it with SIGTERM, and return its exit status."""
         if self.process.poll() is None:
             self.process.terminate()
         return self.process.wait(10)
 
     def kill(self) -> None:
-        """Stops it as a power cut would."""
+        """Kill it without notice, as a crash would."""
         self.process.kill()
         self.process.wait(10)
 
 
 def start(*arguments: str, **settings) -> Endpoint:
-    """Starts the command and waits for its start line; settings are those of Popen."""
+    """Start the command and wait for its start line; settings are those of Popen."""
     port = [] if "--port" in arguments else ["--port", "0"]
     process = subprocess.Popen(
         [binary(), "local", *port, *arguments],
@@ -128,7 +128,7 @@ def start(*arguments: str, **settings) -> Endpoint:
 
 @pytest.fixture
 def run():
-    """Starts endpoints that are stopped after the test."""
+    """Return a function that starts endpoints, which are stopped after the test."""
     started = []
 
     def run(*arguments, **settings):
@@ -142,7 +142,7 @@ def run():
 
 @pytest.fixture(scope="session")
 def endpoint():
-    """One endpoint for all tests that only need some names of their own."""
+    """Start an endpoint shared by all tests that only need unique secret names."""
     endpoint = start()
     yield endpoint
     assert endpoint.stop() == 0
@@ -150,11 +150,11 @@ def endpoint():
 
 @pytest.fixture
 def client(endpoint):
-    """A boto3 client of the shared endpoint."""
+    """Return a boto3 client for the shared endpoint."""
     return endpoint.client()
 
 
 @pytest.fixture
 def name(request):
-    """A secret name nobody else uses."""
+    """Return a secret name that no other test uses."""
     return re.sub(r"[^A-Za-z0-9/_+=.@!-]", "-", request.node.name)

@@ -1,4 +1,4 @@
-"""Real database servers, and their own clients to look at them with."""
+"""Real database servers, inspected with their own command-line clients."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ class Database:
         self.process.wait(30)
 
     def secret(self, user: str, password: str, **more: object) -> str:
-        """The value of a secret for a user of this server."""
+        """Return the value of a secret for a user of this server."""
         engine = {"mariadb": "mariadb", "redis": "redis"}.get(self.kind, "postgres")
         fields = {"engine": engine, "host": self.host, "port": self.port}
         fields |= {"dbname": self.database} if self.database else {}
         return json.dumps({**fields, "username": user, "password": password, **more})
 
     def admin(self, statements: str) -> str:
-        """Runs something as the administrator."""
+        """Run statements as the administrator."""
         done = self._client(self.user, self.password, statements)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def logs_in(self, user: str, password: str, statements: str = "") -> bool:
-        """Whether this user gets in, and may do that."""
+        """Return whether this user can log in and run the statements."""
         done = self._client(user, password, statements)
-        # redis-cli ends well whatever happened.
+        # redis-cli always exits with 0.
         return done.returncode == 0 and not any(
             word in done.stdout for word in ("WRONGPASS", "NOAUTH", "NOPERM")
         )

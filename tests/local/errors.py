@@ -1,6 +1,6 @@
-"""Every error that the service documents, operation by operation, and how this endpoint comes to answer it.
+"""Every error that the service documents, by operation, and what makes this endpoint return it.
 
-`python tests/local/errors.py` prints docs/local-errors.md; a test holds page, model and endpoint together.
+`python tests/local/errors.py` prints docs/local-errors.md; tests compare page, model and endpoint.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ TOKEN = "11111111-1111-4111-8111-111111111111"
 ARN = "arn:aws:secretsmanager:us-east-1:210987654321:secret:theirs-AbCdEf"
 VALUES = {"SecretString": "x", "SecretBinary": b"x"}
 
-# What an operation needs beside a secret, so that the secret alone is at fault.
+# What an operation needs in addition to a secret, so that only the secret causes an error.
 REST: dict[str, dict] = {
     "AssociateCrossAccountReplica": {"CrossAccountReplicaARN": ARN},
     "DisassociateCrossAccountReplica": {"CrossAccountReplicaARN": ARN},
@@ -30,7 +30,7 @@ REST: dict[str, dict] = {
     "ValidateResourcePolicy": {"ResourcePolicy": POLICY},
 }
 
-# Requests that bring an error about: how, in words, and the parameters. The secrets are those of `test_errors.world`.
+# Requests that cause an error: a description and the parameters. The secrets are those of `test_errors.world`.
 BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
     ("AssociateCrossAccountReplica", "InvalidRequestException"): (
         "the primary secret has the default key",
@@ -161,7 +161,7 @@ BY_REQUEST: dict[tuple[str, str], tuple[str, dict]] = {
     ),
 }
 
-# Errors that nothing about a secret brings about here, and why. A fault answers them.
+# Errors that no request causes here, and why. They need a fault.
 BY_FAULT: dict[str, str] = {
     "DecryptionFailure": "KMS keys are only names here, and never fail",
     "EncryptionFailure": "KMS keys are only names here, and never fail",
@@ -175,7 +175,7 @@ BY_FAULT: dict[str, str] = {
 
 
 def pairs() -> list[tuple[str, str]]:
-    """Every operation with every error that the model documents."""
+    """Return every operation with every error that the model documents."""
     return [
         (operation, shape.name)
         for operation in sorted(MODEL.operation_names)
@@ -184,7 +184,7 @@ def pairs() -> list[tuple[str, str]]:
 
 
 def request(operation: str, error: str) -> tuple[str, dict] | None:
-    """How a request brings an error about: in words, and the parameters. None if only a fault does."""
+    """Return a description and the parameters of a request that causes an error; None if it needs a fault."""
     takes_secret = "SecretId" in MODEL.operation_model(operation).input_shape.members
     if (operation, error) in BY_REQUEST:
         return BY_REQUEST[operation, error]
@@ -198,7 +198,7 @@ def request(operation: str, error: str) -> tuple[str, dict] | None:
 
 
 def page() -> str:
-    """The page docs/local-errors.md."""
+    """Return the page docs/local-errors.md."""
     lines = [
         "# Errors of the local endpoint",
         "",

@@ -1,6 +1,6 @@
-"""What the service model says about the parameters of every operation, as the endpoint checks it.
+"""The constraints of the service model on the parameters of every operation, as checked by the endpoint.
 
-`python tests/local/model_table.py > local/src/model.json` writes the endpoint's table; a test holds it to the model.
+`python tests/local/model_table.py > local/src/model.json` writes the endpoint's table; a test compares both.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import json
 
 from service_model import MODEL
 
-# Their limits are answered with errors of the service's own, and checked where those are.
+# The service has its own errors for the limits of these, so the endpoint checks them elsewhere.
 ELSEWHERE = {"ClientRequestToken"}
 
 
 def limits(shape) -> dict:
-    """The constraints on a value: its own, and those on what is in it."""
+    """Return the constraints on a value, and on the values in it."""
     found = {name: shape.metadata[name] for name in ("min", "max", "pattern") if name in shape.metadata}
     if shape.metadata.get("sensitive"):
         found["sensitive"] = True
@@ -36,7 +36,7 @@ def member(shape, name: str) -> dict:
 
 
 def table() -> str:
-    """One operation per line."""
+    """Return the table as JSON with one operation per line."""
     lines = [
         f"  {json.dumps(name)}: {json.dumps(limits(MODEL.operation_model(name).input_shape))}"
         for name in sorted(MODEL.operation_names)

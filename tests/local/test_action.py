@@ -1,4 +1,4 @@
-"""The GitHub Action's own steps, run as a runner runs them."""
+"""The steps of the GitHub Action, run as by a runner."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ START = ROOT / ".github" / "actions" / "local" / "start"
 
 @pytest.fixture
 def start(tmp_path):
-    """Runs the step that starts the endpoint; gives it with what later steps find in their environment."""
+    """Return a function that runs the start step and returns its result and the environment of later steps."""
     groups = []
 
     def start(options: str):
@@ -39,7 +39,7 @@ def start(tmp_path):
 
     yield start
     for group in groups:
-        # What it started is in the step's own process group.
+        # The endpoint it started is in the step's process group.
         try:
             os.killpg(group, signal.SIGTERM)
         except ProcessLookupError:

@@ -1,7 +1,7 @@
-"""The same calls to this endpoint and to moto, which is a second opinion.
+"""Compare this endpoint with moto: the same calls must have the same result.
 
-Where the two differ on purpose, KNOWN says why; anything else that differs is a failure, and so is a known
-difference that is no longer one.
+KNOWN lists the intended differences and the reasons. Any other difference is a failure, and so is a known one that no
+longer exists.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ GET = ("get_secret_value", {"SecretId": "s"})
 DESCRIBE = ("describe_secret", {"SecretId": "s"})
 DELETE = ("delete_secret", {"SecretId": "s"})
 
-# Sequences of calls, of which the last is compared.
+# Sequences of calls. The result of the last one is compared.
 CASES = {
     "create": [create()],
     "create without a value": [("create_secret", {"Name": "s", "ClientRequestToken": A})],
@@ -163,16 +163,16 @@ CASES = {
     "password too short": [("get_random_password", {"PasswordLength": 3})],
 }
 
-STATUS = "the service answers 400 for every client error of this protocol; moto has 404 for what is not found"
+STATUS = "the service returns 400 for every client error of this protocol; moto has 404 for what is not found"
 WRAPPED = "moto puts boto3's own prefix (and source code indentation) into the message"
-POLICY_NAME = "the service model has PolicyName in these answers; moto does not know it"
-DELETED = "moto has wording of its own for deleted secrets"
+POLICY_NAME = "the service model has PolicyName in these responses; moto does not"
+DELETED = "moto has its own wording for deleted secrets"
 
-# Differences there must be: the case, what differs, why.
+# The intended differences: the case, what differs, and why.
 KNOWN: dict[str, tuple[set[str], str]] = {
     "create over a deleted one": (
         {"code", "message"},
-        "recorded against AWS: InvalidRequestException, by name",
+        "recorded from AWS: InvalidRequestException, with the name",
     ),
     "get nothing": ({"status"}, STATUS),
     "get without a value": ({"status"}, STATUS),
@@ -195,25 +195,25 @@ KNOWN: dict[str, tuple[set[str], str]] = {
             "answer.VersionId",
             "answer.VersionStages",
         },
-        "moto accepts the value and brings the secret back",
+        "moto accepts the value and restores the secret",
     ),
     "update nothing": ({"status"}, STATUS),
     "describe nothing": ({"status"}, STATUS),
     "flip from the wrong version": ({"message"}, "ours names the version that has the label"),
     "flip to an unknown version": (
         {"code", "message"},
-        "a version that is not there is answered as GetSecretValue does",
+        "ours returns the same error for a missing version as GetSecretValue",
     ),
     "take AWSCURRENT away": (
         {"code", "message", "status", "answer.ARN", "answer.Name"},
-        "the service refuses a secret without a current version; moto makes one",
+        "the service refuses a secret without a current version; moto allows it",
     ),
     "versions": (
         {"answer.Versions", "answer.NextToken", "answer.ARN"},
-        "moto puts the name into ARN, an empty NextToken, accesses that never were, and no KmsKeyIds",
+        "moto has the name as ARN, an empty NextToken, accesses that never happened, and no KmsKeyIds",
     ),
     "versions of nothing": ({"code", "message", "status"}, "moto crashes"),
-    "list by an unknown key": ({"message"}, "the model has two more keys than moto knows"),
+    "list by an unknown key": ({"message"}, "the model has two keys that moto does not know"),
     "batch by nothing": (
         {"code", "message", "status", "answer.SecretValues", "answer.Errors"},
         "the API reference: you must include Filters or SecretIdList, but not both",
@@ -228,7 +228,7 @@ KNOWN: dict[str, tuple[set[str], str]] = {
     "cancel a deleted one": ({"message"}, DELETED),
     "cancel what never rotated": (
         {"message"},
-        "ours is what the service was recorded to say of RotateSecret",
+        "ours is the service's message for RotateSecret, as recorded",
     ),
     "policy": ({"answer.PolicyName"}, POLICY_NAME),
     "put a policy": ({"answer.PolicyName"}, POLICY_NAME),
@@ -242,13 +242,13 @@ KNOWN: dict[str, tuple[set[str], str]] = {
 
 @pytest.fixture(scope="module")
 def moto():
-    """A moto server of our own on a free port."""
+    """Start a moto server on a free port."""
     with moto_endpoint() as url:
         yield url
 
 
 def moto_client(url):
-    """A boto3 client of moto."""
+    """Return a boto3 client for moto."""
     return boto3.client(
         "secretsmanager",
         endpoint_url=url,
@@ -260,7 +260,7 @@ def moto_client(url):
 
 
 def outcome(client, calls) -> dict[str, object]:
-    """What the last call did: error code and message, or members with everything random made plain."""
+    """Return the result of the last call: error code and message, or members without random parts."""
     for method, parameters in calls[:-1]:
         try:
             getattr(client, method)(**parameters)
@@ -279,7 +279,7 @@ def outcome(client, calls) -> dict[str, object]:
 
 
 def plain(value):
-    """Dates become their type, ARNs lose their suffix, label lists are sorted."""
+    """Replace dates by their type, remove the suffix of ARNs, and sort lists of labels."""
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -323,7 +323,7 @@ VALUES = [
 
 
 def test_words_are_found_as_moto_finds_them(run, moto):
-    """What moto does here was tried on the service."""
+    """moto's behavior here has been compared with the service."""
     urllib.request.urlopen(
         urllib.request.Request(f"{moto}/moto-api/reset", method="POST"), timeout=10
     ).close()
@@ -337,7 +337,7 @@ def test_words_are_found_as_moto_finds_them(run, moto):
                 continue  # moto lets a secret pass if any one of its attributes does not match
             filters = [{"Key": key, "Values": [value]}]
             answers = [client.list_secrets(Filters=filters)["SecretList"] for client in clients]
-            # Which comes first of two made within a millisecond is nobody's business.
+            # The order of two secrets created within a millisecond does not matter.
             ours, theirs = (sorted(secret["Name"] for secret in answer) for answer in answers)
             assert ours == theirs, (key, value)
 

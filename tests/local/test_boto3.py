@@ -1,4 +1,4 @@
-"""Real boto3 against the real command."""
+"""The real boto3 against the real command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_versions_and_labels(client, name):
 
 
 def test_boto3_retries_are_harmless(client, name):
-    """boto3 sends its token again when it retries; nothing may happen twice."""
+    """boto3 sends the same token when it retries, so nothing may happen twice."""
     client.create_secret(Name=name, SecretString="one")
     for _ in range(3):
         client.put_secret_value(SecretId=name, SecretString="two", ClientRequestToken=NEW)
@@ -185,7 +185,7 @@ def test_concurrent_creates_have_one_winner(endpoint, name):
 
 
 def raw(url, body: bytes, **headers):
-    """A request no SDK would send."""
+    """Send a request that no SDK would send."""
     request = urllib.request.Request(
         url, body, {name.replace("_", "-"): value for name, value in headers.items()}
     )

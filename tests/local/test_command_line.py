@@ -21,9 +21,9 @@ from conftest import REGION, binary
 
 
 def find_aws() -> str:
-    """The `aws` installed beside this Python."""
+    """Return the path of the `aws` installed with this Python."""
     aws = Path(sys.executable).parent / "aws"
-    assert aws.exists(), "awscli is not installed beside this Python: pip install -r tests/requirements.txt"
+    assert aws.exists(), "awscli is not installed with this Python: pip install -r tests/requirements.txt"
     return str(aws)
 
 
@@ -103,15 +103,15 @@ def test_signals_stop_it_cleanly_even_with_a_connection_open(run, number):
         assert endpoint.process.wait(5) == 0
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in the file system")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_it_while_it_waits_for_a_seed_from_a_pipe(tmp_path, number):
     os.mkfifo(tmp_path / "seed.toml")
-    # As from a terminal: what is started in the background of a script has SIGINT ignored.
+    # As from a terminal: a script starts background processes with SIGINT ignored.
     usual = partial(signal.signal, number, signal.SIG_DFL)
     command = [binary(), "local", "--port", "0", "--seed", str(tmp_path / "seed.toml")]
     waiting = subprocess.Popen(command, preexec_fn=usual)
-    # Opening the other end waits until the command has opened this one.
+    # Opening this end blocks until the command has opened the other one.
     with open(tmp_path / "seed.toml", "w"):
         waiting.send_signal(number)
         assert waiting.wait(10) == -number
@@ -197,7 +197,7 @@ def test_a_log_that_nobody_reads_stops_nothing():
             aws_secret_access_key="b",
             config=Config(read_timeout=20, retries={"total_max_attempts": 1}),
         )
-        # More than fits into a pipe, of 64 KiB on Linux.
+        # More than fits into a pipe, which holds 64 KiB on Linux.
         for _ in range(150):
             with pytest.raises(client.exceptions.ResourceNotFoundException):
                 client.get_secret_value(SecretId="x" * 500)

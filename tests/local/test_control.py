@@ -1,4 +1,4 @@
-"""Trouble on request, seen through real boto3."""
+"""Injected faults and the clock, as seen by the real boto3."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 @pytest.fixture
 def endpoint(run):
-    """An endpoint of its own, with the control path."""
+    """Start a separate endpoint with `--control`."""
     return run("--control")
 
 
 @pytest.fixture
 def client(endpoint):
-    """Answers are spoiled on purpose here, so they are not checked against the model."""
+    """Return a client that does not check responses against the model, because faults change them."""
     client = endpoint.client(checked=False, read_timeout=2)
     client.create_secret(Name="db", SecretString="one")
     return client
@@ -24,12 +24,12 @@ def client(endpoint):
 
 @pytest.fixture
 def control(endpoint):
-    """Sends control requests."""
+    """Return a function that sends control requests."""
     return endpoint.control
 
 
 def code(client, **parameters):
-    """The error code a read ends with."""
+    """Return the error code and status of a read that fails."""
     with pytest.raises(botocore.exceptions.ClientError) as caught:
         client.get_secret_value(SecretId="db", **parameters)
     return caught.value.response["Error"]["Code"], caught.value.response["ResponseMetadata"]["HTTPStatusCode"]
@@ -83,7 +83,7 @@ def test_connections_that_fail(client, control):
     with pytest.raises(botocore.exceptions.ReadTimeoutError):
         client.get_secret_value(SecretId="db")
     control("POST", "faults", times=1, effect="malformed")
-    # boto3 takes a body it cannot read for an answer without members.
+    # boto3 treats a body that it cannot parse as a response without members.
     assert "SecretString" not in client.get_secret_value(SecretId="db")
     assert client.get_secret_value(SecretId="db")["SecretString"] == "one"
 

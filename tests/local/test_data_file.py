@@ -1,4 +1,4 @@
-"""--data FILE: nothing acknowledged is lost, whenever the process is killed."""
+"""--data FILE: no acknowledged change is lost, whenever the process is killed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_it_survives_kill_9_with_nothing_acknowledged_lost(run, tmp_path):
                 got = client.get_secret_value(SecretId=f"s{i}", VersionId=version)
                 assert got["SecretString"] == value, f"round {round}"
             if acknowledged[i]:
-                # The last acknowledged value, or one that was under way when the process was killed.
+                # The last acknowledged value, or one that was being written when the process was killed.
                 current = client.get_secret_value(SecretId=f"s{i}")["SecretString"]
                 assert int(current) >= int(last[i])
             else:
@@ -78,12 +78,12 @@ def test_a_deletion_survives_kill_9(run, tmp_path):
 
 
 def test_a_full_disk_refuses_the_change_and_keeps_what_was(run, tmp_path):
-    """A limit on file size stands in for the disk: writes beyond it fail in the same way, halfway through."""
+    """A limit on file size simulates a full disk: writes beyond it also fail halfway through."""
 
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
 
-    # Python ignores SIGXFSZ, and what it starts must too, so that the write fails instead of the process.
+    # Python ignores SIGXFSZ, and so must its child, so that the write fails instead of killing the process.
     endpoint = run("--data", str(tmp_path / "data"), preexec_fn=limit, restore_signals=False)
     client = endpoint.client()
     client.create_secret(Name="db", SecretString="a" * 60_000)
@@ -92,7 +92,7 @@ def test_a_full_disk_refuses_the_change_and_keeps_what_was(run, tmp_path):
     for _ in range(3):
         with pytest.raises(client.exceptions.InternalServiceError, match="data file cannot be written"):
             client.put_secret_value(SecretId="db", SecretString="c" * 60_000)
-        assert (tmp_path / "data").stat().st_size == size, "nothing half-written takes the room of others"
+        assert (tmp_path / "data").stat().st_size == size, "a failed write leaves nothing behind"
     client.put_secret_value(SecretId="db", SecretString="small")
     endpoint.kill()
     client = run("--data", str(tmp_path / "data")).client()
@@ -160,7 +160,7 @@ def test_l6_the_file_stays_small_while_it_runs(run, tmp_path):
     endpoint = run("--data", str(data))
     client = endpoint.client()
     client.create_secret(Name="db", SecretString="start")
-    # 3 MB of changes to a secret of a few bytes.
+    # 3 MB of changes, which leave one secret of a few bytes.
     for n in range(60):
         client.create_secret(Name=f"big{n}", SecretString="x" * 50_000)
         client.delete_secret(SecretId=f"big{n}", ForceDeleteWithoutRecovery=True)
@@ -203,7 +203,7 @@ def test_l6_it_starts_on_a_full_disk_and_says_what_to_free(run, tmp_path):
 
 
 def test_l6_killed_while_it_rewrites_the_file_nothing_is_lost(run, tmp_path):
-    """Values so large that the file is rewritten every few writes; killed at any moment, in the middle of that too."""
+    """The values are so large that the file is rewritten every few writes, so it is also killed while rewriting."""
     data = tmp_path / "data"
     chance = random.Random(6)
     kept: dict[str, str] = {}
@@ -231,7 +231,7 @@ def test_l6_killed_while_it_rewrites_the_file_nothing_is_lost(run, tmp_path):
 
         writer = threading.Thread(target=write)
         writer.start()
-        # By then it has been rewritten at least once; the next time is never far.
+        # Wait until it has been rewritten at least once; the next time follows soon.
         deadline = time.monotonic() + 30
         while data.stat().st_ino == started:
             assert time.monotonic() < deadline, "it is rewritten while it runs"
@@ -239,7 +239,7 @@ def test_l6_killed_while_it_rewrites_the_file_nothing_is_lost(run, tmp_path):
         time.sleep(chance.uniform(0, 0.3))
         endpoint.kill()
         writer.join()
-        # What was under way when it was killed may have happened all the same.
+        # A request in progress when it was killed may have taken effect.
         endpoint = run("--data", str(data))
         client = endpoint.client()
         for name in list(kept):
@@ -268,7 +268,7 @@ def test_l6_a_disk_too_full_to_rewrite_the_file_keeps_the_old_one_in_use(run, tm
     def create(number: int) -> None:
         client.create_secret(Name=f"s{number}", SecretString=f"{number} ".ljust(60_000, "x"))
 
-    # More than 1.5 MB of values that are all still there: no rewriting can make the file fit.
+    # More than 1.5 MB of current values: rewriting cannot make the file fit.
     acknowledged = 15
     for number in range(acknowledged):
         create(number)

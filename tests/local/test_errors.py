@@ -1,4 +1,4 @@
-"""Every documented error of every operation is reached, and spelled as the model spells it."""
+"""Every documented error of every operation can be produced, spelled as in the model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conftest import ROOT, start
 
 @pytest.fixture(scope="module")
 def world():
-    """An endpoint with the secrets that `errors.BY_REQUEST` is about."""
+    """Start an endpoint with the secrets that `errors.BY_REQUEST` needs."""
     endpoint = start("--control")
     client = endpoint.client()
     client.create_secret(Name="db", SecretString="one", ClientRequestToken=errors.TOKEN)
@@ -46,7 +46,7 @@ def test_every_documented_error_is_reached(world, operation, error):
         parameters = errors.REST.get(operation, {}) | needed
     with pytest.raises(ClientError) as caught:
         call(**parameters)
-    # The client has checked the answer against the model: `conftest.Endpoint.client`.
+    # The client has checked the response against the model: see `conftest.Endpoint.client`.
     assert caught.value.response["Error"]["Code"] == error
     assert isinstance(caught.value, getattr(client.exceptions, error))
     assert world.control("DELETE", "faults") == {"removed": not found}

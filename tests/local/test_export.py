@@ -1,4 +1,4 @@
-"""`secretcache local export`: a seed file of what an endpoint holds."""
+"""`secretcache local export`: a seed file with the secrets of an endpoint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def export(*arguments: str, fails: bool = False) -> str:
 
 
 def fill(client) -> None:
-    """One of everything that a seed can say."""
+    """Create secrets with everything that a seed can contain."""
     client.create_secret(
         Name="prod/db",
         SecretString='{"password":"canary"}',
@@ -38,7 +38,7 @@ def fill(client) -> None:
     client.rotate_secret(
         SecretId="rotated", RotationLambdaARN=FUNCTION, RotationRules=rules, RotateImmediately=False
     )
-    # The configuration is tested with a copy of the value, which goes again.
+    # The configuration is tested with a copy of the value, which is then removed.
     deadline = time.monotonic() + 30
     while len(client.describe_secret(SecretId="rotated")["VersionIdsToStages"]) > 1:
         assert time.monotonic() < deadline
@@ -51,7 +51,7 @@ def fill(client) -> None:
 
 
 def seen(client) -> dict:
-    """What a client sees of every secret; dates aside, which a seed does not say."""
+    """Return what a client sees of every secret, except dates, which are not in a seed."""
     found = {}
     for listed in client.list_secrets()["SecretList"]:
         name = listed["Name"]
@@ -79,7 +79,7 @@ def test_a_running_endpoint_is_exported_and_started_again_from_that(run, tmp_pat
     assert json.loads(seed.read_text()) == json.loads(export("--endpoint-url", endpoint.url))
     before = seen(endpoint.client())
     again = seen(run("--seed", str(seed)).client())
-    # A policy is the same document, not the same text.
+    # The policy is the same document but not the same text.
     for name in before:
         assert before[name][:2] == again[name][:2]
         assert json.loads(before[name][2] or "0") == json.loads(again[name][2] or "0")
@@ -97,7 +97,7 @@ def test_a_data_file_is_exported_while_it_is_in_use_and_after(run, tmp_path):
     before = data.read_bytes()
     while_open = export("--data", str(data))
     endpoint.kill()
-    # A line cut short by a crash belongs to nobody.
+    # A line cut short by a crash is ignored.
     with data.open("ab") as file:
         file.write(b'[{"put":{"acc')
     assert export("--data", str(data)) == while_open and '"canary' not in while_open[:10]
@@ -106,7 +106,7 @@ def test_a_data_file_is_exported_while_it_is_in_use_and_after(run, tmp_path):
         "prod/db",
         "rotated",
     ]
-    assert data.read_bytes().startswith(before) and data.read_bytes().endswith(b'"acc'), "it is left alone"
+    assert data.read_bytes().startswith(before) and data.read_bytes().endswith(b'"acc'), "it is unchanged"
     assert not list(tmp_path.glob("*.new"))
 
 

@@ -1,4 +1,4 @@
-"""In place of LocalStack and of the Lambda extension, and with secrets from a file."""
+"""As a replacement for LocalStack and for the Lambda extension, and with secrets from a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ADVICE = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
 
 
 def other(endpoint, service: str, **settings):
-    """A client of another service, sent here as AWS_ENDPOINT_URL does it."""
+    """Return a client for another service that is directed here, as with AWS_ENDPOINT_URL."""
     config = Config(retries={"total_max_attempts": 1}, **settings)
     given = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
     return boto3.client(service, endpoint_url=endpoint.url, config=config, **given)
@@ -47,7 +47,7 @@ def test_test_harnesses_find_what_they_ask_localstack(endpoint):
 
 
 def test_on_localstacks_port_it_has_its_account_and_says_ready(run):
-    # An address of its own, so that nothing else on this machine has the port.
+    # An unusual loopback address, so that the port is not in use.
     endpoint = run("--host", "127.0.0.66", "--port", "4566")
     assert other(endpoint, "sts").get_caller_identity()["Account"] == "000000000000"
     assert endpoint.output[-1] == "Ready."
@@ -200,7 +200,7 @@ versions = [
 
 @pytest.fixture
 def seed(tmp_path):
-    """A seed file."""
+    """Return the path of a seed file."""
     (tmp_path / "seed.toml").write_text(SEED)
     return str(tmp_path / "seed.toml")
 
@@ -243,7 +243,7 @@ def test_a_data_file_keeps_what_it_has_of_the_seed(run, seed, tmp_path):
     assert "seeded" in endpoint.client().get_secret_value(SecretId="prod/db")["SecretString"]
     endpoint.stop()
     unseeded = run("--data", str(tmp_path / "data")).client(region="eu-west-1")
-    assert unseeded.get_secret_value(SecretId="key")["SecretString"] == "new", "what a seed made is kept"
+    assert unseeded.get_secret_value(SecretId="key")["SecretString"] == "new", "seeded secrets are kept"
 
 
 @pytest.mark.parametrize(

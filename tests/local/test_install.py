@@ -1,8 +1,8 @@
-"""The command as pip and npm install it. What the README says of a laptop is run as printed: from `pip install` in an
-empty virtual environment to a rotated database.
+"""The command as installed by pip and npm. The README's commands for a laptop are run unchanged, from `pip install`
+in an empty virtual environment to a rotated database.
 
-SECRETCACHE_CLI_WHEEL names the wheel to install, such as that of `make wheel-cli`; without it the command under test is
-packed into one here.
+SECRETCACHE_CLI_WHEEL is the path of the wheel to install, such as that of `make wheel-cli`. Without it, the command
+under test is packed into a wheel here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, binary
 
-# What ends with the shell, and, where that runs as root, which PostgreSQL refuses, a user that has no rights.
+# Stops everything when the shell exits. If that runs as root, which PostgreSQL refuses, uses an unprivileged user.
 AROUND = r"""
 set -euo pipefail
 finish() { kill %1 || true; pg_ctl --pgdata=pg --mode=immediate stop > /dev/null || true; wait || true; }
@@ -36,14 +36,14 @@ if [ "$(id -u)" = 0 ]; then
     touch log && chown 65534:65534 . log
 fi
 """
-# What the reader is told after the last line.
+# What the README says after the last line: the old password no longer works.
 AFTER = r"""
 ! PGPASSWORD=first psql -h 127.0.0.1 -p 5433 -U app postgres -c 'select 1'
 """
 
 
 def printed() -> list[str]:
-    """The commands of the README's section."""
+    """Return the commands of the README's section."""
     section = (ROOT / "README.md").read_text().split("## On a laptop")[1].split("\n## ")[0]
     block = re.search(r"```console\n(.*?)```", section, re.DOTALL)
     assert block
@@ -53,7 +53,7 @@ def printed() -> list[str]:
 
 
 def pack(command: str, folder: Path) -> Path:
-    """A wheel with this command, as `maturin` makes it."""
+    """Create a wheel with this command, like `maturin` does."""
     version = subprocess.run(
         [ROOT / "packaging/version.py"], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -78,7 +78,7 @@ def pack(command: str, folder: Path) -> Path:
 
 @pytest.fixture
 def home():
-    """A folder that a user without rights may enter too."""
+    """Return a folder that an unprivileged user can enter too."""
     folder = Path(tempfile.mkdtemp(prefix="laptop-"))
     folder.chmod(0o755)
     yield folder
@@ -102,7 +102,7 @@ def test_ten_lines_from_pip_install_to_a_rotated_postgresql(home: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
 
     script = AROUND + "\n".join(lines) + AFTER
-    # The ports are whatever is free here.
+    # Use ports that are free here.
     postgres, endpoint = free_port(), free_port()
     script = script.replace("5433", str(postgres)).replace("4584", str(endpoint))
     script = script.replace("secretcache local ", f"secretcache local --port {endpoint} ")
@@ -112,7 +112,7 @@ def test_ten_lines_from_pip_install_to_a_rotated_postgresql(home: Path) -> None:
         ["bash", "-c", script],
         cwd=work,
         env={
-            # No command, no setting and no module of this repository.
+            # Without any command, setting or module of this repository.
             **{
                 name: value for name, value in os.environ.items() if name.startswith("PIP_") or name == "LANG"
             },
@@ -154,12 +154,12 @@ def test_the_npm_package_runs_the_command_and_passes_signals_on(home: Path) -> N
         b"secretcache "
     )
     assert subprocess.run([command, "get"], capture_output=True).returncode == 2, (
-        "it ends as the command ends"
+        "it has the command's exit status"
     )
     with subprocess.Popen([command, "local", "--port", "0"], stdout=subprocess.PIPE, text=True) as local:
         assert "listening on" in local.stdout.readline()
         local.send_signal(signal.SIGTERM)
-        local.stdout.read()  # to its end, which is when the command itself has ended
+        local.stdout.read()  # ends when the command itself has exited
         assert local.wait(30) == 0
 
 
@@ -219,7 +219,7 @@ def test_an_artefact_without_notices_or_with_the_sbom_of_another_version_is_foun
 
     assert said_of(files) == ""
     assert "notices are missing" in said_of({name: files[name] for name in ("LICENSE", "sbom.cdx.json")})
-    assert "its SBOM is of 0.0.1" in said_of(files | {"sbom.cdx.json": sbom % "0.0.1"})
+    assert "its SBOM is for version 0.0.1" in said_of(files | {"sbom.cdx.json": sbom % "0.0.1"})
 
 
 def test_the_package_of_the_rotation_function_is_complete(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`make bench` goes on after a part that fails, and says what it lacks before it measures anything."""
+"""`make bench` continues after a part that fails, and reports what is missing before it measures anything."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def test_a_part_that_fails_costs_no_other(tmp_path):
         "missed: slow",
         "not measured: lacking: dist/*.whl (make it with: make wheel) is missing",
         "not measured: broken: RuntimeError: no such server",
-        "not measured: ended: RuntimeError: ended.md has what was not reached (exit status 1)",
+        "not measured: ended: RuntimeError: ended.md has missed figures (exit status 1)",
     ]

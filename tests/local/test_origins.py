@@ -1,4 +1,4 @@
-"""Who is answered: programs on this machine, and no web page elsewhere."""
+"""Requests of programs on this machine are answered, those of web pages from elsewhere are not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AMAZON = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secrets
 
 @pytest.fixture(scope="module")
 def send():
-    """Sends a request with exactly these headers, and gives status and text."""
+    """Return a function that sends a request with exactly these headers and returns status and text."""
     from conftest import start
 
     endpoint = start("--control", "--accept-host", "secrets.test")

@@ -1,4 +1,4 @@
-"""The page at `/`, in a real browser: a rotation is clicked through, values stay hidden, others get nothing."""
+"""The page at `/`, in a real browser: rotations by click, hidden values, and protection from other origins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AXE = ROOT / "target" / "local-node" / "node_modules" / "axe-core" / "axe.min.js
 
 @pytest.fixture(scope="module")
 def browser():
-    """Headless Chromium, for everything in this file."""
+    """Start headless Chromium for all tests in this file."""
     for program in ("chromium", "chromedriver"):
         assert shutil.which(program), f"{program} is missing: tests/tools/browser installs it"
     options = webdriver.ChromeOptions()
@@ -48,7 +48,7 @@ def browser():
 
 
 class Page:
-    """What a person sees and does."""
+    """The page as a user sees and operates it."""
 
     def __init__(self, browser, url: str) -> None:
         self.browser = browser
@@ -66,22 +66,22 @@ class Page:
         return self.find(name).text
 
     def rows(self, css: str) -> list[str]:
-        # Read in one go: the page may draw again between two looks.
+        # In one call, because the page can be redrawn between two calls.
         script = "return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText)"
         return self.browser.execute_script(script, css)
 
     def labels(self) -> list[list[str]]:
-        """The staging labels of each version, the latest version first."""
+        """Return the staging labels of each version, latest version first."""
         script = """return [...document.querySelectorAll("#versions tbody tr")]
             .map((row) => [...row.querySelectorAll(".label")].map((label) => label.innerText))"""
         return self.browser.execute_script(script)
 
     def everything(self) -> str:
-        """All text that the page has, on show or not."""
+        """Return all text on the page, visible or not."""
         return self.browser.execute_script("return document.documentElement.textContent")
 
     def complaints(self) -> list[str]:
-        """What the browser wrote to its console: errors of scripts, and what the policy forbade."""
+        """Return the messages in the browser's console: script errors and policy violations."""
         return [entry["message"] for entry in self.browser.get_log("browser")]
 
 
@@ -109,7 +109,7 @@ def test_a_rotation_is_clicked_through(run, page):
         shown.until(lambda: shown.text("secret-name") == "prod/checkout/db")
         assert not shown.find("rotate").is_enabled() and "No rotation" in shown.text("rotation-facts")
 
-        # Configured by a program; the page learns of it by itself.
+        # Configured by a program; the page is updated automatically.
         rules = {"ScheduleExpression": "rate(30 days)"}
         configure = {"RotationLambdaARN": TEMPLATE, "RotationRules": rules, "RotateImmediately": False}
         client.rotate_secret(SecretId="prod/checkout/db", **configure)
@@ -144,7 +144,7 @@ def test_a_rotation_is_clicked_through(run, page):
         ]
         assert database.logs_in("app", password)
 
-        # A value is in the page only once it is asked for, and no longer than that.
+        # A value is in the page only while it is shown.
         assert password not in shown.everything()
         toggle = shown.browser.find_element(By.CSS_SELECTOR, "#versions tbody tr:first-child button")
         toggle.click()
@@ -152,7 +152,7 @@ def test_a_rotation_is_clicked_through(run, page):
         toggle.click()
         shown.until(lambda: password not in shown.everything())
 
-        # The server goes away in the middle: which step failed, and why.
+        # The server is stopped: the page shows which step failed, and why.
         database.stop()
         shown.find("rotate").click()
         shown.until(lambda: "RotationFailed" in shown.text("rotation-outcome"))
@@ -212,7 +212,7 @@ def test_without_control_it_only_shows(run, page):
     )
     shown.browser.find_element(By.CSS_SELECTOR, "#versions button").click()
     shown.until(lambda: "AAE= (base64)" in shown.rows("#versions tbody tr")[0])
-    # The endpoint stops and comes back: the page says so, and finds it again.
+    # The endpoint stops and is started again: the page shows that, and reconnects.
     port = urllib.parse.urlsplit(endpoint.url).port
     assert endpoint.stop() == 0
     shown.until(lambda: "unreachable" in shown.text("connection"))
@@ -245,7 +245,7 @@ def test_the_keyboard_reaches_everything_and_keeps_its_place(run, page):
     assert focused() == "b"
     press(Keys.ENTER)
     shown.until(lambda: shown.text("secret-name") == "b")
-    # What is drawn again does not take the focus away.
+    # Redrawing keeps the focus.
     client.put_secret_value(SecretId="b", SecretString="y")
     shown.until(lambda: len(shown.labels()) == 2)
     assert focused() == "b"
@@ -273,7 +273,7 @@ def test_the_rules_of_accessibility_hold(run, page, scheme):
     ]
     shown.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     shown.until(lambda: len(shown.labels()) == 2 and shown.rows("#faults li"))
-    # The policy of the page lets no other script in; the browser's own tools may.
+    # The page's policy blocks other scripts, but not those of the browser's developer tools.
     shown.browser.execute_cdp_cmd("Runtime.evaluate", {"expression": AXE.read_text()})
     run_axe = (
         "axe.run(document, {}).then(arguments[0], (error) => arguments[0]({violations: [String(error)]}))"
@@ -284,7 +284,7 @@ def test_the_rules_of_accessibility_hold(run, page, scheme):
 
 @pytest.fixture(scope="module")
 def send():
-    """Sends a request with exactly these headers; gives status, headers and the beginning of the body."""
+    """Return a function that sends a request and returns status, headers and the body or its first lines."""
     from conftest import start
 
     endpoint = start()
@@ -364,5 +364,5 @@ def test_the_page_runs_nothing_but_its_own(send):
         assert status == 200 and headers["Content-Security-Policy"] == policy
         foreign = content.replace("http://www.w3.org/2000/svg", "")
         assert "http:" not in foreign and "https:" not in foreign, "nothing is fetched from elsewhere"
-    # Programs are told what this is in plain text, as before.
+    # Programs get a description in plain text.
     assert send("GET", "/")[2].startswith("secretcache local: an AWS Secrets Manager endpoint")

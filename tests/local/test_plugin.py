@@ -1,4 +1,4 @@
-"""The pytest plugin, as users of it write tests."""
+"""The pytest plugin, as used in users' tests."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_pytest_plugin(tmp_path):
         ".",
     ]
     paths = str(ROOT / "bindings-python" / "python")
-    # A proxy that nobody runs: requests to the endpoint must not ask it.
+    # A proxy that does not exist: requests to the endpoint must bypass it.
     proxies = {"HTTP_PROXY": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1"}
     environment = {**os.environ, **proxies, "SECRETCACHE_BIN": binary(), "PYTHONPATH": paths}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)

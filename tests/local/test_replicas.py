@@ -1,4 +1,4 @@
-"""Replicas in other regions and in another account. Every answer is checked against the service model."""
+"""Replicas in other Regions and in another account. Every response is checked against the service model."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ NOT_PERMITTED = "Operation not permitted on a replica secret. Call must be made 
 
 @pytest.fixture
 def there(endpoint):
-    """A client in the replica's region."""
+    """Return a client in the replica's Region."""
     return endpoint.client(region="eu-west-1")
 
 
 @pytest.fixture
 def primary(client, name):
-    """A secret with a replica in eu-west-1."""
+    """Create a secret with a replica in eu-west-1."""
     client.create_secret(Name=name, SecretString="one", Tags=[{"Key": "a", "Value": "b"}])
     client.replicate_secret_to_regions(SecretId=name, AddReplicaRegions=[{"Region": "eu-west-1"}])
     return name
@@ -140,13 +140,13 @@ def test_rotations_and_versions_survive_a_restart_with_replicas(run, tmp_path):
 
 @pytest.fixture
 def elsewhere(endpoint):
-    """A client in another account."""
+    """Return a client in another account."""
     return endpoint.client(key="210987654321")
 
 
 @pytest.fixture
 def pair(client, elsewhere, name):
-    """A primary, and a replica in another account that waits for it."""
+    """Create a primary, and a pending replica in another account."""
     primary = client.create_secret(Name=name, SecretString="one", KmsKeyId="alias/shared")["ARN"]
     replica = elsewhere.create_secret(Name=name, CrossAccountPrimaryARN=primary, KmsKeyId="alias/theirs")[
         "ARN"
@@ -158,7 +158,7 @@ def test_a_cross_account_replica_is_associated_follows_and_is_detached(client, e
     primary, replica = pair
     waiting = elsewhere.describe_secret(SecretId=replica)["CrossAccountPrimary"]
     assert waiting == {"PrimarySecretARN": primary, "ReplicationStatus": "Pending"}
-    for _ in range(2):  # it may be repeated
+    for _ in range(2):  # it can be repeated
         answer = client.associate_cross_account_replica(SecretId=primary, CrossAccountReplicaARN=replica)
         assert answer["ReplicationStatus"] == "InSync"
     assert elsewhere.get_secret_value(SecretId=replica)["SecretString"] == "one"

@@ -1,4 +1,4 @@
-"""The service's side of rotation, seen by a rotation function and by real boto3."""
+"""The service's side of rotation, as seen by a rotation function and by the real boto3."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STEPS = ["createSecret", "setSecret", "testSecret", "finishSecret"]
 
 
 class Rotator:
-    """A rotation function as AWS's template has it, with hooks that run before a step."""
+    """A rotation function like AWS's template, with hooks that run before a step."""
 
     def __init__(self) -> None:
         self.client = None
@@ -310,7 +310,7 @@ def test_a_cancelled_schedule_rotates_no_more(endpoint, client, functions):
     rotate(client, SecretId="other", RotationRules={"AutomaticallyAfterDays": 1})
     endpoint.wait_for_event("RotationSucceeded", 2)
     endpoint.control("POST", "clock", advance_seconds=3 * DAY)
-    # The other secret's rotation shows that the schedules were looked at.
+    # The other secret's rotation shows that the schedules were checked.
     assert endpoint.wait_for_event("RotationSucceeded", 3)["secret_name"] == "other"
     assert len(endpoint.events()) == 6
 
@@ -340,7 +340,7 @@ def test_rotations_survive_kill_9_and_go_on(run, functions, function, tmp_path):
     endpoint = run(*arguments)
     function.client = client = endpoint.client()
     client.create_secret(Name="db", SecretString="first")
-    # The clock is back where it was after a restart, and what was due by the other one goes on all the same.
+    # After a restart, the clock shows the system's time again, but an interrupted rotation resumes anyway.
     endpoint.control("POST", "clock", advance_seconds=100 * DAY)
     function.before["setSecret"] = wait
     rules = {"ScheduleExpression": "rate(7 days)", "Duration": "2h"}
@@ -348,7 +348,7 @@ def test_rotations_survive_kill_9_and_go_on(run, functions, function, tmp_path):
     assert begun.wait(30)
     endpoint.kill()
 
-    # The function is invoked as soon as the endpoint is up, and must learn first where that is.
+    # The function is invoked as soon as the endpoint is up, but must get its client first.
     known = threading.Event()
     function.before = {"createSecret": lambda _: known.wait(30)}
     endpoint = run(*arguments)

@@ -1,4 +1,4 @@
-"""Rotations of real servers by the functions of AWS's templates, whose work is done in the endpoint itself."""
+"""Rotations of real servers by the functions of AWS's templates, which run in the endpoint itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DAY = 86_400
 
 @pytest.fixture(scope="module")
 def servers():
-    """Starts each kind of server once."""
+    """Return a function that starts each kind of server once."""
     started: dict[tuple[str, ...], Database] = {}
 
     def server(*kind: str) -> Database:
@@ -43,7 +43,7 @@ def servers():
 
 @pytest.fixture
 def local(run):
-    """An endpoint that speaks to servers on this machine in the clear, and its client."""
+    """Return a function that starts an endpoint with these options, and returns it with a client."""
 
     def local(*options: str):
         endpoint = run("--control", "--verbose", *options)
@@ -53,13 +53,13 @@ def local(run):
 
 
 def current(client, name: str) -> tuple[str, str]:
-    """User and password of the current version."""
+    """Return user and password of the current version."""
     fields = json.loads(client.get_secret_value(SecretId=name)["SecretString"])
     return fields["username"], fields["password"]
 
 
 def nothing_secret(endpoint, *secrets: str) -> None:
-    """What was printed and what the events hold shows no password."""
+    """Check that neither the output nor the events contain a password."""
     shown = json.dumps(endpoint.events())
     endpoint.stop()
     shown += "\n".join(endpoint.output)
@@ -86,7 +86,7 @@ def test_the_commands_of_the_article(local, servers, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     succeeded = endpoint.wait_for_event("RotationSucceeded")
-    assert 'no "engine"' in succeeded["message"], "what was guessed is told"
+    assert 'no "engine"' in succeeded["message"], "it reports what it guessed"
     user, password = current(client, "prod/checkout/db")
     assert user == "app" and database.logs_in("app", password)
     assert not database.logs_in("app", "REPLACE_ME")
@@ -95,7 +95,7 @@ def test_the_commands_of_the_article(local, servers, tmp_path):
     described = client.describe_secret(SecretId="prod/checkout/db")
     assert described["RotationRules"]["ScheduleExpression"] == "rate(30 days)"
 
-    # Thirty days later, by itself.
+    # Thirty days later, by schedule.
     endpoint.control("POST", "clock", at=described["NextRotationDate"].timestamp())
     endpoint.wait_for_event("RotationSucceeded", 2)
     _, newer = current(client, "prod/checkout/db")
@@ -201,7 +201,7 @@ def test_a_certificate_must_be_for_the_name_in_the_secret(run, servers, kind, fu
         stands_in += ["--map-host", f"{name}:7000={database.host}:{database.port}"]
     endpoint = run("--control", *stands_in)
     client = endpoint.client()
-    # The administrator rotates its own password: the client programs here do without TLS.
+    # The administrator rotates its own password, because the client programs here do not use TLS.
     user, password = database.user, database.password
     for name, event in (("other.example", "RotationFailed"), ("db.production.example", "RotationSucceeded")):
         value = database.secret(user, password, host=name, port=7000)
@@ -215,7 +215,7 @@ def test_a_certificate_must_be_for_the_name_in_the_secret(run, servers, kind, fu
 
 
 def test_nothing_is_said_in_the_clear_unless_asked(local, servers):
-    """The server knows no TLS, and no password may reach it."""
+    """The server does not support TLS, so no password may reach it."""
     database = servers("postgres-16")
     database.admin("create role clear login password 'one'")
     endpoint, client = local()
@@ -233,7 +233,7 @@ def test_nothing_is_said_in_the_clear_unless_asked(local, servers):
 def test_other_machines_are_not_touched_unless_allowed(local, servers):
     database = servers("postgres-16")
     endpoint, client = local("--db-plaintext")
-    # An address for documentation, which nobody has.
+    # An address reserved for documentation.
     client.create_secret(Name="far", SecretString=database.secret("far", "one", host="192.0.2.7"))
     client.rotate_secret(SecretId="far", RotationLambdaARN=POSTGRES + "SingleUser")
     failed = endpoint.wait_for_event("RotationFailed")
@@ -280,7 +280,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(run, servers, tmp_path):
     passwords = ["first", current(client, "app")[1]]
     for _ in range(8):
         token = client.rotate_secret(SecretId="app")["VersionId"]
-        # Anywhere from its first moment to its last, however fast this machine is.
+        # At any time during the rotation, however fast this machine is.
         time.sleep(chance.uniform(0, took))
         endpoint.kill()
         endpoint = run(*arguments)

@@ -1,4 +1,4 @@
-"""The members each operation answers, exactly."""
+"""The exact members in the response of each operation."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_members_of_a_secret_that_rotates(client, name):
 
 
 def test_every_operation_of_the_model_is_offered_or_refused_plainly(endpoint):
-    """A new operation in the model must be dealt with, not answered "unknown"."""
+    """A new operation in the model must be handled; it must not fail as unknown."""
     client = endpoint.client(parameter_validation=False)
     for operation in MODEL.operation_names:
         takes_id = "SecretId" in MODEL.operation_model(operation).input_shape.members
@@ -142,7 +142,7 @@ def test_every_operation_of_the_model_is_offered_or_refused_plainly(endpoint):
 
 
 def breaches(shape, path=()):
-    """Every way to break a constraint of an input: the path, and a value that breaks it."""
+    """Yield every way to violate a constraint of an input: the path, and an invalid value."""
     limits = shape.metadata
     if shape.type_name == "structure":
         for name, member in shape.members.items():
@@ -182,7 +182,7 @@ def test_every_constraint_on_every_parameter_is_checked(endpoint, operation):
             client._make_api_call(operation, request | {path[0]: inner})
         error = caught.value.response["Error"]
         assert error["Code"] == "ValidationException", (path, value, error)
-        # The service spells members with a small first letter.
+        # The service writes members with a lower-case first letter.
         assert path[0][0].lower() + path[0][1:] in error["Message"], (path, value, error)
     for name in shape.required_members:
         with pytest.raises(ClientError, match="Member must not be null"):

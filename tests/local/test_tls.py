@@ -1,4 +1,4 @@
-"""HTTPS with a certificate of a private authority, trusted by real clients."""
+"""HTTPS with a certificate from a private authority that real clients trust."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from secretcache.testing import LocalEndpoint
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """The folder of a private authority, and of a certificate that it issued for 127.0.0.1."""
+    """Return a folder with a private authority and a certificate that it issued for 127.0.0.1."""
     folder = tmp_path_factory.mktemp("tls")
     issued(folder, authority(folder))
     return folder

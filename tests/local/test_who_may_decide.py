@@ -1,4 +1,4 @@
-"""S1, through `secretcache local`: who writes the application's secret does not say where the administrator logs in."""
+"""S1, in `secretcache local`: a writer of the application's secret cannot choose where the administrator logs in."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ def test_s1_no_administrator_goes_where_the_applications_secret_points(
             client.create_secret(Name=name, SecretString=json.dumps(value))
             client.rotate_secret(SecretId=name, RotationLambdaARN=FUNCTION + function)
 
-        # With a password that does not log in, only the administrator could go on.
+        # With a password that does not log in, only the administrator could continue.
         for count, password in enumerate(("one", "wrong"), 1):
             rotate(password, password, function, masterarn="master")
             failed = endpoint.wait_for_event("RotationFailed", count)
             assert problem in failed["message"], failed
         assert database.user.encode() + b"\0" not in theirs.heard
         assert database.password.encode() not in theirs.heard
-        # Where no administrator is needed, the secret says where its own user logs in.
+        # Without an administrator, the secret decides where its own user logs in.
         rotate("own", "one", "SecretsManagerRDSPostgreSQLRotationSingleUser")
         endpoint.wait_for_event("RotationSucceeded")
-        assert b"user\0app\0" in theirs.heard, "this listener hears what is said"
+        assert b"user\0app\0" in theirs.heard, "this listener records the traffic"
     database.admin("alter role app password 'one'")
     assert database.password not in json.dumps(endpoint.events())

@@ -1,4 +1,4 @@
-//! What an engine begins with: the secrets of a data file and of a seed.
+//! The initial state of an engine: the secrets of a data file and a seed.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::time::Timestamp;
 
 pub(super) struct Beginning {
     pub(super) store: Store,
-    /// What a reset restores: the same, with the seed's secrets as the seed has them.
+    /// The store that a reset restores: the same, but with the seed's secrets as in the seed.
     pub(super) kept: Store,
     pub(super) journal: Option<Journal>,
-    /// What is wrong with the data file although it can be used.
+    /// A problem with the data file that does not prevent its use.
     pub(super) warning: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl Beginning {
                 .map_err(|reason| StartError::Seed { path: path.clone(), reason })?,
             None => Vec::new(),
         };
-        // What a data file already has is left as it is.
+        // The seed does not overwrite secrets in the data file.
         let is_new = |change: &Change| match change {
             Change::Put(scope, secret) => store.find(scope, &secret.name, now).is_err(),
             Change::Remove(..) => false,
@@ -54,7 +54,7 @@ impl Beginning {
     }
 }
 
-/// Makes rotations that a stop interrupted due, whatever the clock said when they were to go on.
+/// Makes interrupted rotations due now, whatever time they were to continue at.
 fn resume(store: &mut Store, now: Timestamp) {
     let interrupted =
         store.all().filter(|(_, secret)| secret.rotation.as_ref().is_some_and(|r| r.underway.is_some()));

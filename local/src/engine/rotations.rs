@@ -1,4 +1,4 @@
-//! What the engine does about rotations: the next one, the function behind one, and one step of one.
+//! The engine's part in rotations: triggers the next one, finds the function behind one, and records its steps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::time::Timestamp;
 use crate::validate;
 
 impl Engine {
-    /// Moves the clock to the next rotation of a secret, which makes it due, and gives what happened to it.
+    /// Moves the clock to the next rotation of a secret, which makes it due, and returns the event that ends it.
     pub(crate) async fn next_rotation(&self, id: &str, patience: Duration) -> Result<Event, String> {
         let before = self.events.total();
         let (arn, due) = self.look(|store, now| {
@@ -52,7 +52,7 @@ impl Engine {
             .map_err(|_| format!("the rotation of {id:?} did not end within {patience_ms} ms"))
     }
 
-    /// The function that a request would have invoked, if it is a RotateSecret.
+    /// Returns the function that a request would invoke, if it is a RotateSecret.
     pub(crate) fn function_to_invoke(&self, envelope: &Envelope<'_>, body: &[u8]) -> Option<String> {
         #[derive(Deserialize)]
         struct Parameters {
@@ -73,7 +73,7 @@ impl Engine {
         })
     }
 
-    /// Takes one secret from a state to the next, if it is there.
+    /// Changes one secret, if it exists.
     pub(crate) fn change_secret(
         &self,
         scope: Scope,
@@ -92,7 +92,7 @@ impl Engine {
         })
     }
 
-    /// Makes an unfinished rotation that barred another one due at once: "That rotation will be reattempted."
+    /// Makes an unfinished rotation that blocked a new one due at once: "That rotation will be reattempted."
     pub(super) fn reattempt(&self, scope: Scope, body: &[u8]) {
         let id = Subject::of(body).secret_id.unwrap_or_default();
         let found = self.look(|store, now| {
@@ -100,7 +100,8 @@ impl Engine {
             Some((scope, secret.arn.clone()))
         });
         let Some((scope, arn)) = found else { return };
-        // Whoever asked is answered already; if this cannot be kept, the retry comes when it would have come.
+        // The caller gets the original error anyway. If this cannot be written, the retry happens when it was due
+        // before.
         let _ = self.change_secret(scope, &arn, |secret, now| {
             progress::expedite(secret, now);
             None

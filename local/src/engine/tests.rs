@@ -1,4 +1,4 @@
-//! What waits for what.
+//! Tests that reads do not wait for other requests.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -18,16 +18,16 @@ fn engine() -> Arc<Engine> {
     let body =
         br#"{"Name":"db","SecretString":"one","ClientRequestToken":"11111111-1111-4111-8111-111111111111"}"#;
     engine.execute(engine.defaults.clone(), "CreateSecret", body).unwrap();
-    // The first read of a day notes the day, which is a change.
+    // The first read of a day records the day, which is a change.
     engine.execute(engine.defaults.clone(), "GetSecretValue", br#"{"SecretId":"db"}"#).unwrap();
     Arc::new(engine)
 }
 
-/// Whether a read is answered now, while this thread holds on to something.
+/// Returns whether a read is answered while this thread holds a lock.
 fn is_read_now(engine: &Arc<Engine>) -> bool {
     let (answered, answer) = channel();
     let engine = Arc::clone(engine);
-    // A read that is held up ends when this test does.
+    // A blocked read ends when this test does.
     let reading = move || {
         let reply = engine.try_read(&READ, br#"{"SecretId":"db"}"#);
         let _ = answered.send(reply.is_some_and(|reply| reply.is_ok()));

@@ -1,4 +1,4 @@
-//! What the engine does to requests on demand, and how it counts them.
+//! Injects faults into requests, and counts requests.
 
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
@@ -16,11 +16,11 @@ pub(super) struct Trouble {
     calls: Calls,
 }
 
-/// How often each operation was called, by outcome: `ok`, an error's type, or what was done to the request.
+/// How often each operation was called, by outcome: `ok`, an error's type, or the name of a fault's effect.
 pub type Calls = BTreeMap<String, BTreeMap<String, u64>>;
 
 impl Engine {
-    /// What the faults in force make of a request.
+    /// Returns what the active faults do to a request.
     pub(crate) fn judge(&self, envelope: &Envelope<'_>, body: &[u8]) -> Verdict {
         let mut state = self.trouble();
         let Ok(operation) = envelope.operation() else { return Verdict::default() };
@@ -29,7 +29,7 @@ impl Engine {
         }
         let Subject { secret_id, secret_ids, .. } = Subject::of(body);
         let scope = self.scope_of(envelope);
-        // A rule names a secret as a person does, a request perhaps by its ARN.
+        // A rule may refer to a secret by name and a request by ARN, or the other way around.
         let means = |named: &str| {
             secret_id.iter().chain(&secret_ids).any(|id| {
                 id == named
@@ -48,7 +48,7 @@ impl Engine {
         verdict
     }
 
-    /// What a caller without permission is told.
+    /// Returns the error for a caller without permission.
     pub(crate) fn denied(&self, envelope: &Envelope<'_>, body: &[u8]) -> ServiceError {
         let (operation, scope) = (envelope.operation().unwrap_or("?"), envelope.scope(&self.defaults));
         let resource = Subject::of(body).secret_id.unwrap_or_else(|| "*".to_owned());

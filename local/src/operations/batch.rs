@@ -30,7 +30,7 @@ pub(super) struct Batch {
     errors: Vec<Failure>,
 }
 
-/// Why one secret of the batch could not be read; the others are answered all the same.
+/// The error of one secret in the batch. The others are still returned.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Failure {
@@ -97,7 +97,7 @@ fn add(done: &mut Done<Batch>, call: &Call<'_>, scope: Scope, secret: &Secret, i
         Some(entry) => {
             done.output.secret_values.push(entry);
             let change = version.and_then(|version| note_access(scope, secret, &version.id, call.now));
-            // The same secret asked for twice is one change: both start from what is stored.
+            // The same secret requested twice is one change, because both start from the stored state.
             done.changes.extend(change.filter(|change: &Change| !done.changes.contains(change)));
         }
         None => fail(done, id, &ServiceError::no_such_value(&format!("staging label: {CURRENT}"))),

@@ -71,7 +71,7 @@ impl Operation for CreateSecret {
         };
 
         let mut changes = Vec::new();
-        // A name is a reference in the caller's own scope; an expired secret still in the store makes way.
+        // The name must be free in the caller's own scope. An expired secret that is still in the store is removed.
         match store.find(&call.scope, &name, call.now) {
             Ok((_, existing)) => return repeated(existing, token, value).map(Done::reading),
             Err(_) => changes.extend(
@@ -120,8 +120,8 @@ impl Operation for CreateSecret {
     }
 }
 
-/// The primary in another account that a new secret is to follow: "in the same Amazon Web Services Region", and both
-/// with a key that is not the default (API reference, CrossAccountPrimaryARN).
+/// Returns the primary in another account that a new secret is a replica of. It must be "in the same Amazon Web
+/// Services Region", and neither may use the default key (API reference, CrossAccountPrimaryARN).
 fn cross_account_primary(
     call: &Call<'_>,
     arn: String,
@@ -150,7 +150,8 @@ fn cross_account_primary(
     Ok(Primary { arn, region: scope.region, cross_account: Some(ReplicationStatus::Pending) })
 }
 
-/// The name is taken. That is fine only if this very request made the secret, which its token tells.
+/// Answers a request for an existing name. It succeeds only if the same request created the secret, according to its
+/// token.
 fn repeated(existing: &Secret, token: String, value: Option<SecretValue>) -> Result<Created, ServiceError> {
     if existing.is_deleted() {
         return Err(ServiceError::invalid_request(
@@ -170,7 +171,7 @@ fn repeated(existing: &Secret, token: String, value: Option<SecretValue>) -> Res
     Ok(Created { arn, name, version_id: Some(token), replication_status: None })
 }
 
-/// A token was used again with another value: versions never change.
+/// The error for a token that is reused with another value, because versions never change.
 pub(super) fn token_in_use(secret: &Secret, token: &str) -> ServiceError {
     ServiceError::new(
         ErrorCode::ResourceExists,

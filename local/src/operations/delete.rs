@@ -56,8 +56,8 @@ fn schedule(store: &Store, call: &Call<'_>, id: &str, days: i64) -> Result<Done<
     Ok(Done::putting(output, scope, secret))
 }
 
-/// "If you forcibly delete an already deleted or nonexistent secret, the operation does not return
-/// ResourceNotFoundException" (API reference, ForceDeleteWithoutRecovery).
+/// Deletes a secret at once. "If you forcibly delete an already deleted or nonexistent secret, the operation does not
+/// return ResourceNotFoundException" (API reference, ForceDeleteWithoutRecovery).
 fn delete_now(store: &Store, call: &mut Call<'_>, id: String) -> Result<Done<Deleted>, ServiceError> {
     match store.find(&call.scope, &id, call.now) {
         Ok((scope, secret)) => {
@@ -95,7 +95,7 @@ impl Operation for RestoreSecret {
     }
 }
 
-/// Days (API reference, RecoveryWindowInDays).
+/// In days (API reference, RecoveryWindowInDays).
 const SHORTEST_WINDOW: i64 = 7;
-/// Days; also the default.
+/// In days; also the default.
 const LONGEST_WINDOW: i64 = 30;

@@ -1,4 +1,4 @@
-//! DescribeSecret, and the description ListSecrets shares.
+//! DescribeSecret, and the description of a secret, which ListSecrets returns too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub(super) struct DescribeSecret {
     secret_id: Option<String>,
 }
 
-/// Everything about a secret but its values. A member without a value is left out, as the service does.
+/// The metadata of a secret. Members without a value are omitted, as by the service.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Description {
@@ -43,7 +43,7 @@ pub(super) struct Description {
     deleted_date: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<Vec<Tag>>,
-    /// DescribeSecret and ListSecrets name the same map differently.
+    /// The staging labels by version, in a map that DescribeSecret and ListSecrets name differently.
     #[serde(flatten)]
     labels: Option<Labels>,
     created_date: Timestamp,
@@ -53,7 +53,7 @@ pub(super) struct Description {
     replication: Option<Replication>,
 }
 
-/// What DescribeSecret alone shows of replication.
+/// The replication status, which only DescribeSecret returns.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Replication {
@@ -99,7 +99,7 @@ impl Replication {
     }
 }
 
-/// What is shown of a rotation that was ever configured. While it is off, its dates are not.
+/// The rotation, if it has ever been configured. Its dates are omitted while it is disabled.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct RotationDescription {

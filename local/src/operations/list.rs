@@ -1,4 +1,4 @@
-//! ListSecrets, and the order that BatchGetSecretValue shares.
+//! ListSecrets, and the order by creation, which BatchGetSecretValue uses too.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,7 @@ impl Operation for ListSecrets {
     }
 }
 
-/// A page of the caller's secrets that pass, by creation.
+/// Returns a page of the caller's secrets that pass the filter, in order of creation.
 pub(super) fn by_creation<'a>(
     store: &'a Store,
     call: &Call<'_>,
@@ -79,7 +79,7 @@ pub(super) fn by_creation<'a>(
     Ok(first_page(found.map(|secret| (Key::date(Some(secret.created), &secret.arn), secret)), listing, most))
 }
 
-/// A key that sorts as asked, if not by creation.
+/// Returns the sort key of a secret for any order except creation order.
 fn sort_key<'a>(secret: &'a Secret, by: &str) -> Key<'a> {
     match by {
         "name" => Key::name(&secret.name, &secret.arn),

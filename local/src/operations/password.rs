@@ -54,8 +54,8 @@ impl Operation for GetRandomPassword {
 }
 
 impl GetRandomPassword {
-    /// The characters allowed, by the four types of which each may be required. A type of which nothing is
-    /// left does not count as included.
+    /// Returns the allowed characters of each of the four types. A type without any allowed character is omitted, so it
+    /// is not required either.
     fn types(&self) -> Vec<Vec<u8>> {
         let excluded = self.exclude_characters.as_deref().unwrap_or_default();
         let off = |flag: Option<bool>| flag.unwrap_or_default();
@@ -72,7 +72,7 @@ impl GetRandomPassword {
         .collect()
     }
 
-    /// The space is allowed when asked for, and never required.
+    /// Returns whether a space is allowed. It is never required.
     fn has_space(&self) -> bool {
         let excluded = self.exclude_characters.as_deref().unwrap_or_default();
         self.include_space.unwrap_or_default() && !excluded.contains(' ')
@@ -86,7 +86,7 @@ fn generate(required: &[Vec<u8>], all: &[u8], length: usize, mut random: &mut dy
     while bytes.len() < length {
         bytes.push(pick(all));
     }
-    // The required characters came first; their places must be random too.
+    // The required characters are first so far; their positions must be random too.
     bytes.shuffle(&mut random);
     Zeroizing::new(bytes.iter().copied().map(char::from).collect())
 }
@@ -98,5 +98,5 @@ fn text<S: Serializer>(password: &Zeroizing<String>, serializer: S) -> Result<S:
 const LOWERCASE: &str = "abcdefghijklmnopqrstuvwxyz";
 const UPPERCASE: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const DIGITS: &str = "0123456789";
-/// As the API reference lists them under ExcludePunctuation.
+/// The punctuation listed in the API reference under ExcludePunctuation.
 const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";

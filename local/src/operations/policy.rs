@@ -17,7 +17,7 @@ pub(super) struct PutResourcePolicy {
     block_public_policy: Option<bool>,
 }
 
-/// What the operations on one policy answer.
+/// The response of the operations on one policy.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Answer {
@@ -88,7 +88,7 @@ impl Operation for GetResourcePolicy {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ListResourcePolicies {
     secret_id: Option<String>,
-    /// Checked, and not used: there is at most one policy.
+    /// Validated but not used, because there is at most one policy.
     #[serde(rename = "MaxResults")]
     _max_results: Option<i64>,
     next_token: Option<String>,
@@ -111,7 +111,7 @@ impl Operation for ListResourcePolicies {
 
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Listing>, ServiceError> {
         if self.next_token.is_some() {
-            // There is at most one policy, so no page ever has a next one.
+            // There is at most one policy, so there is never a next page.
             return Err(ServiceError::new(ErrorCode::InvalidNextToken, "The NextToken value is invalid."));
         }
         let (_, secret) = store.find_live(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
@@ -183,8 +183,8 @@ fn change(
     Ok(Done::putting(Answer::about(&secret), scope, secret))
 }
 
-/// "You can only attach the default policy; if you specify any other name, the operation returns an
-/// InvalidParameterException" (service model, PolicyName).
+/// Checks the name of a policy. "You can only attach the default policy; if you specify any other name, the operation
+/// returns an InvalidParameterException" (service model, PolicyName).
 fn only_default(name: Option<&str>) -> Result<(), ServiceError> {
     match name {
         None | Some(DEFAULT) => Ok(()),

@@ -1,4 +1,4 @@
-//! PutSecretValue, and adding a version, which UpdateSecret shares.
+//! PutSecretValue, and adding a version, which UpdateSecret does too.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) struct PutSecretValue {
     secret_binary: Option<SecretBlob>,
     secret_string: Option<SecretText>,
     version_stages: Option<Vec<String>>,
-    /// Checked, and not used: nobody else's rotations are known here.
+    /// Validated but not used, because there are no rotations by other services here.
     #[serde(rename = "RotationToken")]
     _rotation_token: Option<String>,
 }
@@ -68,11 +68,11 @@ impl Operation for PutSecretValue {
     }
 }
 
-/// The secret with one more version under `token`, and what that means for a rotation under way; or `None` if that version
-/// is there already.
+/// Returns the secret with a new version `token`, and the event if this affects a rotation in progress; `None` if the
+/// version already exists.
 ///
-/// The same token with the same value is ignored, labels included; with another value it is an error. A
-/// version a rotation has reserved gets its value here.
+/// The same token with the same value is ignored, labels included; with another value it is an error. A version that a
+/// rotation has reserved gets its value here.
 pub(super) fn add_version(
     secret: &Secret,
     token: &str,

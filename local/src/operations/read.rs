@@ -22,7 +22,7 @@ pub(super) struct GetSecretValue {
     version_stage: Option<String>,
 }
 
-/// One secret value, as GetSecretValue answers it and BatchGetSecretValue lists it.
+/// A secret value, as returned by GetSecretValue and listed by BatchGetSecretValue.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ValueEntry {
@@ -54,7 +54,7 @@ impl Operation for GetSecretValue {
 }
 
 impl ValueEntry {
-    /// The entry for a version, unless it has no value yet.
+    /// Creates the entry for a version; returns `None` if it has no value yet.
     pub(super) fn new(secret: &Secret, version: &Version) -> Option<Self> {
         let value = version.value.clone()?;
         Some(Self {
@@ -69,7 +69,7 @@ impl ValueEntry {
     }
 }
 
-/// The version a request means: by id, by stage, by both if they agree, or the current one.
+/// Returns the version that a request selects: by id, by staging label, by both if they match, or the current one.
 fn select<'a>(
     secret: &'a Secret,
     id: Option<&str>,
@@ -94,8 +94,8 @@ fn missing(id: Option<&str>, stage: Option<&str>) -> ServiceError {
     }
 }
 
-/// Refuses callers of other accounts where the default key encrypts: it lets only its own account decrypt (message as the
-/// service answers).
+/// Refuses callers from other accounts if the secret is encrypted with the default key, because only its own account
+/// can decrypt with that (with the service's message).
 pub(super) fn check_key_access(call: &Call<'_>, scope: &Scope, secret: &Secret) -> Result<(), ServiceError> {
     if call.scope.account == scope.account || !secret.has_default_key() {
         return Ok(());
@@ -106,7 +106,7 @@ pub(super) fn check_key_access(call: &Call<'_>, scope: &Scope, secret: &Secret) 
     ))
 }
 
-/// Notes the day of the access on the secret and the version, if that is news.
+/// Records the day of the access on the secret and the version; returns `None` if it is already recorded.
 pub(super) fn note_access(scope: Scope, secret: &Secret, version: &str, now: Timestamp) -> Option<Change> {
     let day = Some(now.day());
     let known =

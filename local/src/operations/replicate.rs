@@ -14,7 +14,7 @@ use crate::secret::Secret;
 use crate::store::{Change, Store};
 use crate::time::Timestamp;
 
-/// A region to replicate to, as requests write it.
+/// A Region to replicate to, as in requests.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ReplicaRegion {
@@ -22,7 +22,7 @@ pub(super) struct ReplicaRegion {
     kms_key_id: Option<String>,
 }
 
-/// A replica as answers list it.
+/// The status of a replica, as listed in responses.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Status {
@@ -34,7 +34,7 @@ pub(super) struct Status {
     last_accessed_date: Option<Timestamp>,
 }
 
-/// The ARN of the primary and what became of its replicas.
+/// The ARN of the primary and the status of its replicas.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Replicated {
@@ -70,7 +70,7 @@ impl Operation for ReplicateSecretToRegions {
     }
 }
 
-/// Notes new replicas on a primary, and gives what has to go for them: secrets of the same name.
+/// Adds new replicas to a primary. Returns the changes that remove existing secrets with the same name.
 pub(super) fn add_regions(
     store: &Store,
     call: &Call<'_>,
@@ -83,7 +83,8 @@ pub(super) fn add_regions(
     for ReplicaRegion { region, kms_key_id } in regions {
         let region = region.unwrap_or_default();
         let known = secret.replicas.iter().any(|known| known.region == region && known.failure.is_none());
-        // The model's pattern wants words and a number; every Region has an area and a direction: `eu-west-1`.
+        // The model's pattern accepts one word and a number, but every Region has at least two words, as in
+        // `eu-west-1`.
         if region == scope.region || region.split('-').count() < 3 {
             return Err(ServiceError::invalid_parameter("Invalid replica region."));
         }
@@ -112,7 +113,7 @@ pub(super) fn add_regions(
     Ok(gone)
 }
 
-/// The replicas of a secret; `None` if it has none.
+/// Returns the status of a secret's replicas; `None` if it has none.
 pub(super) fn statuses(store: &Store, scope: &Scope, secret: &Secret) -> Option<Vec<Status>> {
     let status = |replica: &Replica| {
         let to = replica.scope(scope);
@@ -212,7 +213,7 @@ pub(super) struct AssociateCrossAccountReplica {
     secret_id: Option<String>,
     #[serde(rename = "CrossAccountReplicaARN")]
     replica_arn: Option<String>,
-    /// Checked, and not used: there are no organizations here.
+    /// Validated but not used, because there are no organizations here.
     #[serde(rename = "ReplicaRestriction")]
     _replica_restriction: Option<String>,
     #[serde(rename = "ReplicationRoleARN")]
@@ -277,7 +278,7 @@ impl Operation for AssociateCrossAccountReplica {
         primary.changed = call.now;
         let output =
             Association { arn: primary.arn.clone(), replica_arn: arn, replication_status: Some(status) };
-        // The replica first: it follows the primary from here on.
+        // The replica follows the primary from here on: `replication::follow` finds it in these changes.
         let changes = vec![Change::Put(to, Arc::new(replica)), Change::Put(scope, Arc::new(primary))];
         Ok(Done::with(output, changes))
     }

@@ -47,15 +47,15 @@ impl Operation for RotateSecret {
             if is_immediate {
                 return Err(ServiceError::new(
                     ErrorCode::UnsupportedOperation,
-                    "secretcache local reaches no partner that could rotate a managed external secret. With \
-                     RotateImmediately=false it keeps the configuration.",
+                    "secretcache local has no partner that could rotate a managed external secret. To store only the \
+                     configuration, set RotateImmediately=false.",
                 ));
             }
             secret.rotation = Some(rotation);
             let output = Named::of(&secret, None);
             return Ok(Done::putting(output, scope, secret));
         }
-        // The label was taken from the version by hand, else the call would have been refused.
+        // Another request removed the label from the version; otherwise `check_token` would have refused this call.
         let abandoned = progress::abandon(&mut secret, "AWSPENDING was taken from the version", call.now);
         secret.rotation = Some(Rotation { last_token: Some(token.clone()), underway: None, ..rotation });
         let started = progress::begin(&mut secret, &token, purpose, call.now);
@@ -67,8 +67,8 @@ impl Operation for RotateSecret {
 }
 
 impl RotateSecret {
-    /// The configuration after this request: "If you don't include the configuration parameters, the operation starts a
-    /// rotation with the values already stored in the secret" (API reference, RotateSecret).
+    /// Returns the configuration after this request: "If you don't include the configuration parameters, the operation
+    /// starts a rotation with the values already stored in the secret" (API reference, RotateSecret).
     fn configured(self, known: Option<&Rotation>, call: &Call<'_>) -> Result<Rotation, ServiceError> {
         let mut rotation = known.cloned().unwrap_or_default();
         let was_enabled = std::mem::replace(&mut rotation.enabled, true);
@@ -95,7 +95,7 @@ impl RotateSecret {
     }
 }
 
-/// Refuses what would overtake another rotation or rewrite a version.
+/// Refuses a rotation while another is unfinished, or with the token of an existing version.
 fn check_token(secret: &Secret, token: &str) -> Result<(), ServiceError> {
     // "If the AWSPENDING staging label is present but not attached to the same version as AWSCURRENT, then any later
     // invocation of RotateSecret assumes that a previous rotation request is still in progress and returns an error"

@@ -1,4 +1,4 @@
-//! UpdateSecretVersionStage: the compare-and-swap rotations end with.
+//! UpdateSecretVersionStage: the compare-and-swap that ends a rotation.
 
 use serde::Deserialize;
 
@@ -40,8 +40,8 @@ impl Operation for UpdateSecretVersionStage {
     }
 }
 
-/// "If the label is attached and you either do not specify this parameter, or the version ID does not match,
-/// then the operation fails" (API reference, RemoveFromVersionId).
+/// Checks the versions of a request. "If the label is attached and you either do not specify this parameter, or the
+/// version ID does not match, then the operation fails" (API reference, RemoveFromVersionId).
 fn check(secret: &Secret, label: &str, from: Option<&str>, to: Option<&str>) -> Result<(), ServiceError> {
     if from.is_none() && to.is_none() {
         return Err(ServiceError::invalid_parameter(

@@ -29,7 +29,7 @@ impl Operation for TagResource {
                 None => tags.push(tag),
             }
         }
-        // The model knows no LimitExceededException of this operation.
+        // In the service model, this operation has no LimitExceededException.
         check_count(tags.len(), ErrorCode::InvalidParameter)?;
         secret.changed = call.now;
         Ok(Done::putting(Nothing {}, scope, secret))
@@ -58,7 +58,7 @@ impl Operation for UntagResource {
     }
 }
 
-/// The reserved prefix, and no key twice (tag quotas, AWS General Reference).
+/// Checks that keys are not empty, do not have the reserved prefix and are unique (tag quotas, AWS General Reference).
 pub(super) fn check_tags(tags: &[Tag]) -> Result<(), ServiceError> {
     if tags.iter().any(|tag| tag.key.is_empty()) {
         return Err(ServiceError::invalid_parameter("Every tag must have a key."));

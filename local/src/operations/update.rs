@@ -62,10 +62,11 @@ impl Operation for UpdateSecret {
     }
 }
 
-/// What the primary of a replica becomes when the replica gets another key; `None` if it is no replica in another region.
+/// Returns the primary of a replica, changed so that the replica has another key; `None` if the secret is not a replica
+/// in another Region.
 ///
-/// "A replica secret can't be updated independently from its primary secret, except for its encryption key" (user guide,
-/// "Promote a replica secret to a standalone secret").
+/// "A replica secret can't be updated independently from its primary secret, except for its encryption key" (user
+/// guide, "Promote a replica secret to a standalone secret").
 fn primary_with_key(store: &Store, scope: &Scope, replica: &Secret, key: &str) -> Option<(Scope, Secret)> {
     let primary = replica.primary.as_ref().filter(|primary| primary.cross_account.is_none())?;
     let at = Scope { region: primary.region.clone(), ..scope.clone() };
@@ -75,8 +76,8 @@ fn primary_with_key(store: &Store, scope: &Scope, replica: &Secret, key: &str) -
     Some((at, primary))
 }
 
-/// Gives it another key. "Secrets Manager re-encrypts versions that have the staging labels AWSCURRENT, AWSPENDING,
-/// and AWSPREVIOUS" (API reference, UpdateSecret, KmsKeyId); all others keep the key they have.
+/// Changes the KMS key. "Secrets Manager re-encrypts versions that have the staging labels AWSCURRENT, AWSPENDING, and
+/// AWSPREVIOUS" (API reference, UpdateSecret, KmsKeyId); all others keep their key.
 fn set_key(secret: &mut Secret, key: Option<String>) {
     let old = secret.key().to_owned();
     secret.kms_key_id = key;

@@ -49,7 +49,7 @@ impl Operation for ListSecretVersionIds {
     fn run(self, store: &Store, call: &mut Call<'_>) -> Result<Done<Listing>, ServiceError> {
         let (_, secret) = store.find(&call.scope, &self.secret_id.unwrap_or_default(), call.now)?;
         let deprecated = self.include_deprecated.unwrap_or_default();
-        // A version a rotation has only reserved is not listed until it has a value.
+        // A version that a rotation has only reserved is not listed until it has a value.
         let listed = secret
             .versions
             .iter()

@@ -1,4 +1,4 @@
-//! What the operator decides about rotations.
+//! The options for rotations.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,10 +7,10 @@ use std::str::FromStr;
 
 use secretcache_rotation::{PasswordPolicy, StrategyName, from_function};
 
-/// Who rotates, and which servers may be touched.
+/// What runs rotation functions, and which servers rotations can change.
 ///
-/// By default rotations reach servers on this machine alone, over verified TLS, and the functions of AWS's own templates
-/// are the only ones there are.
+/// By default, rotations only reach servers on this machine, over verified TLS, and only functions with the names of
+/// AWS's own templates exist.
 ///
 /// ```
 /// use secretcache_local::RotationOptions;
@@ -23,25 +23,25 @@ use secretcache_rotation::{PasswordPolicy, StrategyName, from_function};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RotationOptions {
-    /// The `http://` URL of an endpoint that runs Lambda functions, for all that are not AWS's templates.
+    /// The `http://` URL of an endpoint that runs Lambda functions, for all functions except AWS's templates.
     pub lambda_endpoint: Option<String>,
-    /// Host names of servers that may be changed although they are not on this machine.
+    /// The host names of servers that can be changed although they are not on this machine.
     pub allowed_hosts: BTreeSet<String>,
-    /// Servers that stand in for others.
+    /// Servers that replace others.
     pub stand_ins: Vec<StandIn>,
-    /// A PEM file with the only authorities trusted to vouch for servers; `None` trusts those that the system trusts.
+    /// A PEM file with the only authorities to trust for servers; `None` trusts the system's.
     pub authorities: Option<PathBuf>,
-    /// Whether servers at loopback addresses are spoken to without TLS, unless the secret says `"ssl": true`.
+    /// Whether connections to loopback addresses do not use TLS, unless the secret contains `"ssl": true`.
     pub is_plaintext_on_loopback: bool,
-    /// Functions of other names whose work is done here.
+    /// Functions with other names that also run in-process.
     pub strategies: Vec<FunctionStrategy>,
-    /// What the environments of AWS's functions hold.
+    /// Environment variables of AWS's functions.
     pub variables: Vec<FunctionVariable>,
-    /// Functions that files describe: by name, a TOML file of a target by statements or of a provider of keys.
+    /// Functions described by files: by name, a TOML file with SQL statements for a target or with a provider of keys.
     pub described: BTreeMap<String, PathBuf>,
 }
 
-/// A variable in the environment of a function of AWS's templates, which says what passwords look like.
+/// An environment variable of a function from AWS's templates, which defines how passwords are generated.
 ///
 /// ```
 /// use secretcache_local::FunctionVariable;
@@ -57,14 +57,14 @@ pub struct RotationOptions {
 pub struct FunctionVariable {
     /// The function's name, the last part of its ARN.
     pub function: String,
-    /// One of the variables that AWS's functions read.
+    /// The name of a variable that AWS's functions read.
     pub name: String,
-    /// Its value.
+    /// The value of the variable.
     pub value: String,
 }
 
-/// A function of any name, and the strategy by which its work is done here. What kind of server it is for, the secret's
-/// `engine` says.
+/// A function with any name, and the strategy with which it runs in-process. The kind of server is taken from the
+/// secret's `engine`.
 ///
 /// ```
 /// use secretcache_local::FunctionStrategy;
@@ -79,11 +79,11 @@ pub struct FunctionVariable {
 pub struct FunctionStrategy {
     /// The function's name, the last part of its ARN.
     pub function: String,
-    /// How it rotates.
+    /// The strategy of the function.
     pub strategy: StrategyName,
 }
 
-/// `FUNCTION=STRATEGY`.
+/// Parses `FUNCTION=STRATEGY`.
 impl FromStr for FunctionStrategy {
     type Err = String;
 
@@ -99,12 +99,12 @@ impl FromStr for FunctionStrategy {
     }
 }
 
-/// A server that is spoken to in place of the one that secrets name. Its certificate must be for that other one.
+/// A server to connect to instead of the one in secrets. Its certificate must be valid for the server in secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StandIn {
     /// The server in secrets.
     pub named: ServerName,
-    /// The server in its place.
+    /// The server to connect to instead.
     pub real: ServerName,
 }
 
@@ -117,7 +117,7 @@ pub struct ServerName {
     pub port: u16,
 }
 
-/// `HOST:PORT=HOST:PORT`.
+/// Parses `HOST:PORT=HOST:PORT`.
 impl FromStr for StandIn {
     type Err = String;
 
@@ -127,7 +127,7 @@ impl FromStr for StandIn {
     }
 }
 
-/// `FUNCTION:VARIABLE=VALUE`.
+/// Parses `FUNCTION:VARIABLE=VALUE`.
 impl FromStr for FunctionVariable {
     type Err = String;
 
@@ -139,13 +139,13 @@ impl FromStr for FunctionVariable {
         }
         if !PasswordPolicy::VARIABLES.contains(&name) {
             let known = PasswordPolicy::VARIABLES.join(", ");
-            return Err(format!("{name:?} is none of the variables that AWS's functions read: {known}"));
+            return Err(format!("{name:?} is not one of the variables that AWS's functions read: {known}"));
         }
         Ok(Self { function: function.to_owned(), name: name.to_owned(), value: value.to_owned() })
     }
 }
 
-/// `HOST:PORT`, with an IPv6 address in brackets.
+/// Parses `HOST:PORT`, with an IPv6 address in brackets.
 impl FromStr for ServerName {
     type Err = String;
 

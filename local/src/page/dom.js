@@ -1,4 +1,4 @@
-// Small helpers: elements, times, requests. Text only ever becomes text: nothing here parses HTML.
+// Helpers for elements, times and requests. Text is only inserted as text: nothing here parses HTML.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -12,7 +12,7 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** Makes `parent` show `items` in this order; what is already there stays, and keeps the focus. */
+/** Makes `parent` show `items` in this order. Existing elements are reused, so they keep the focus. */
 export function reconcile(parent, items, key, make, update = () => {}) {
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   let next = parent.firstElementChild;
@@ -35,7 +35,7 @@ export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
-/** A staging label, or that there is none; its place in a rotation is told by words first, by colour second. */
+/** Returns an element for a staging label, or for none. The text identifies the label; the color only supports it. */
 export function label(name) {
   if (!name) return element('span', { className: 'count' }, 'none');
   const kind = { AWSCURRENT: 'current', AWSPENDING: 'pending', AWSPREVIOUS: 'previous' }[name] ?? 'own';
@@ -44,18 +44,18 @@ export function label(name) {
 
 export const short = (versionId) => (versionId.length > 13 ? `${versionId.slice(0, 8)}…` : versionId);
 
-/** `2026-11-29 01:02:03`, in UTC like everything here. */
+/** Formats a time like `2026-11-29 01:02:03`. All times on the page are in UTC. */
 export function moment(seconds) {
   return new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ');
 }
 
-/** A time of day; `withDate`, a day as well. */
+/** Returns an element for a time of day, with the date if `withDate`. */
 export function timeOf(seconds, withDate = false) {
   const [text, dateTime] = [moment(seconds), new Date(seconds * 1000).toISOString()];
   return element('time', { dateTime, title: `${text} UTC` }, withDate ? text : text.slice(11));
 }
 
-/** Sends a control request. @throws {Error} with the reason of a refusal. */
+/** Sends a control request. @throws {Error} If it fails, with the endpoint's reason. */
 export async function control(method, path, body) {
   return answered(
     await fetch(`/_control/${path}`, {
@@ -66,7 +66,7 @@ export async function control(method, path, body) {
   );
 }
 
-/** Asks for one value, which is in no other answer that this page gets. */
+/** Reads one value. No other response that the page gets contains values. */
 export async function readValue(arn, versionId) {
   return answered(
     await fetch('/_page/value', {
@@ -77,7 +77,7 @@ export async function readValue(arn, versionId) {
   );
 }
 
-/** Calls an operation as an SDK would, in the secret's own account and region. */
+/** Calls an operation like an SDK, in the secret's own account and Region. */
 export async function call(secret, operation, parameters) {
   return answered(
     await fetch('/', {

@@ -1,4 +1,4 @@
-// The stream that the page lives on.
+// The entry point: receives the stream of events.
 
 import { byId, element, moment, setText } from './dom.js';
 import { showRequests } from './requests.js';
@@ -31,7 +31,7 @@ function hearClock(clock) {
 const numberOf = (entries) => entries.at(-1)?.number ?? 0;
 
 function keep(entries, entry, most) {
-  // What came between subscribing and the first look is heard twice.
+  // An entry added between the subscription and the snapshot arrives twice.
   if (entry.number <= numberOf(entries)) return false;
   entries.push(entry);
   if (entries.length > most) entries.shift();

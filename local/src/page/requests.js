@@ -1,10 +1,10 @@
-// Requests as they come, the latest first.
+// The list of requests, the latest first.
 
 import { byId, element, reconcile, setText, timeOf } from './dom.js';
 import { chosen } from './secrets.js';
 import { draw, state } from './state.js';
 
-/** While paused: the number of the last request on show. */
+/** While paused, the number of the last request shown. */
 let pausedAt = null;
 
 export function showRequests() {

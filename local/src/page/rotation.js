@@ -1,4 +1,4 @@
-// A rotation, step by step, and what happened to a secret so far.
+// The steps of a secret's latest rotation, and its history.
 
 import { byId, element, label, moment, reconcile, setText, short, timeOf } from './dom.js';
 import { state } from './state.js';
@@ -69,7 +69,7 @@ function facts({ rotation, primary }) {
   return `${name}${schedule ? `, ${schedule}` : ''}${next}`;
 }
 
-/** The four steps of the latest rotation that is told of; null if none is. */
+/** Returns the four steps of the latest rotation in `entries`; null if there is none. */
 function latestSteps(entries) {
   const began = entries.findLastIndex((entry) => entry.step && entry.state === 'started' && entry.step === STEPS[0]);
   if (began < 0) return null;
@@ -92,7 +92,7 @@ function outcome(entries, rotation) {
   return `${last.event}${reason}.${again}`.replace('..', '.');
 }
 
-/** What is read aloud of the chosen secret's rotation. */
+/** Returns the text that screen readers announce about the chosen secret's rotation. */
 export function announcement(entry, secret) {
   if (!secret || entry.secret_arn !== secret.arn) return '';
   if (entry.kind === 'event') return `${entry.event} of ${secret.name}`;

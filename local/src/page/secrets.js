@@ -1,14 +1,14 @@
-// The list of secrets, and the one that is chosen: its versions with their labels, and values for whoever asks.
+// The list of secrets, and the chosen one: its versions with their labels, and values on request.
 
 import { byId, call, control, element, label, moment, readValue, reconcile, setText, short, timeOf } from './dom.js';
 import { showRotation } from './rotation.js';
 import { draw, state } from './state.js';
 
-/** More than this many rows help nobody; the field above them narrows them down. */
+/** The maximum number of rows. To find others, filter by name. */
 const MOST_ROWS = 200;
 
 let chosenArn = new URLSearchParams(location.hash.slice(1)).get('secret');
-/** Values on show, by version id of the chosen secret. */
+/** The values shown, by version id of the chosen secret. */
 const values = new Map();
 
 export const chosen = () => state.secrets.get(chosenArn);
@@ -17,7 +17,7 @@ function choose(arn) {
   if (arn !== chosenArn) values.clear();
   chosenArn = arn;
   setText(byId('secret-error'), '');
-  // An address of its own: it survives a reload and can be kept.
+  // Each secret has its own URL, which survives a reload and can be bookmarked.
   history.replaceState(null, '', `#${new URLSearchParams({ secret: arn })}`);
   draw();
 }
@@ -138,7 +138,7 @@ async function toggleValue(versionId) {
   }, 'This version has no value.');
 }
 
-/** Does something, and shows why it failed if it did. */
+/** Calls a function and shows its error, or `instead`, if it fails. */
 async function attempt(work, instead) {
   setText(byId('secret-error'), '');
   try {
@@ -156,7 +156,7 @@ byId('rotate').addEventListener('click', () =>
 byId('next-rotation').addEventListener('click', () =>
   attempt(() => control('POST', 'next_rotation', { secret_id: chosenArn })),
 );
-// Arrow keys go through the list, as they do in every list of choices.
+// Arrow keys move through the list, as in any list box.
 byId('secrets-list').addEventListener('keydown', (event) => {
   const row = event.target.closest('li');
   const next = {

@@ -1,4 +1,4 @@
-// What the page knows, and who shows it.
+// The state of the page, and the functions that draw it.
 
 export const state = {
   control: false,
@@ -13,7 +13,7 @@ export const state = {
 const parts = [];
 export const onDraw = (part) => parts.push(part);
 
-/** Draws at most once a frame, however much is heard. */
+/** Ensures that the page is drawn at most once per frame, however many events arrive. */
 let isDrawing = false;
 export function draw() {
   if (isDrawing) return;

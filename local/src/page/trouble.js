@@ -1,10 +1,10 @@
-// Faults on and off, and the clock: what `--control` allows.
+// Faults and the clock, which need `--control`.
 
 import { byId, control, element, reconcile, setText } from './dom.js';
 import { state } from './state.js';
 
 const EFFECTS = {
-  error: { error: { type: 'InternalServiceError', message: 'Switched on by hand', status: 500 } },
+  error: { error: { type: 'InternalServiceError', message: 'Injected from the page', status: 500 } },
   stale: { stale: { seconds: 30 } },
 };
 

@@ -1,4 +1,4 @@
-//! Runs the rotations that are due: those asked for, those whose window has opened, those that failed before.
+//! Runs the rotations that are due: those requested, those whose window has opened, and those to retry.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -22,12 +22,12 @@ use crate::store::Store;
 use crate::story::{Entry, StepState};
 use crate::time::Timestamp;
 
-/// Runs rotations until it is dropped. Each secret has one at a time.
+/// Runs rotations until it is dropped, one at a time for each secret.
 pub(crate) async fn run(engine: Arc<Engine>, invoker: Arc<Invoker>) {
     let mut jobs = JoinSet::new();
     let mut running: HashMap<Id, Job> = HashMap::new();
     loop {
-        // Listening starts before looking, so that nothing is missed in between.
+        // Registers for notifications before reading the store, so that none is missed in between.
         let mut woken = pin!(engine.rotations.notified());
         woken.as_mut().enable();
         let (due, wait) = engine.look(|store, now| {
@@ -63,7 +63,7 @@ struct Job {
     arn: String,
 }
 
-/// What is due now, and how long nothing else will be.
+/// Returns the rotations due now, and how long to wait for the next one.
 fn due(store: &Store, now: Timestamp, is_running: impl Fn(&str) -> bool) -> (Vec<Job>, Duration) {
     let mut jobs = Vec::new();
     let mut next = now.plus_millis(LONGEST_SLEEP.as_millis() as i64);
@@ -78,7 +78,7 @@ fn due(store: &Store, now: Timestamp, is_running: impl Fn(&str) -> bool) -> (Vec
     (jobs, Duration::from_millis(wait))
 }
 
-/// When a secret's rotation is to be begun or tried again.
+/// Returns when a secret's rotation is started or retried.
 fn due_at(rotation: &Rotation) -> Option<Timestamp> {
     rotation.function.as_ref().filter(|_| rotation.enabled)?;
     match &rotation.underway {
@@ -87,7 +87,7 @@ fn due_at(rotation: &Rotation) -> Option<Timestamp> {
     }
 }
 
-/// What a job works on: fixed when it starts.
+/// The rotation that a job runs, determined when the job starts.
 struct Work {
     function: String,
     token: String,
@@ -106,12 +106,12 @@ async fn attempt(engine: Arc<Engine>, invoker: Arc<Invoker>, job: Job) {
     keep(&engine, &job, end).await;
 }
 
-/// The rotation under way, or the one that begins now because its window has opened.
+/// Returns the rotation in progress, or begins one because its window has opened.
 async fn start(engine: &Arc<Engine>, job: &Job) -> Option<Work> {
     let token = Uuid::new_v4().to_string();
     let begin = move |secret: &mut Secret, now| {
         let is_begun = secret.rotation.as_ref()?.underway.is_some();
-        // One that was left unfinished bars every other: "That rotation will be reattempted."
+        // An unfinished rotation blocks any other: "That rotation will be reattempted."
         let token = progress::unfinished(secret).map_or(token, |version| version.id.clone());
         (!is_begun).then(|| progress::begin(secret, &token, Purpose::Rotate, now))
     };
@@ -124,7 +124,8 @@ async fn start(engine: &Arc<Engine>, job: &Job) -> Option<Work> {
     })
 }
 
-/// Runs the steps, as long as the rotation is not cancelled or abandoned.
+/// Runs the steps, until the rotation is cancelled or abandoned. Returns notes for the event, or the failed step and
+/// why.
 async fn steps(
     engine: &Arc<Engine>,
     invoker: &Invoker,
@@ -174,8 +175,8 @@ fn is_underway(engine: &Engine, job: &Job, token: &str) -> bool {
     })
 }
 
-/// Takes a secret from one state to the next and keeps that; `None` if it cannot be kept. What fails for that reason is
-/// still due, and must not be tried again at once.
+/// Changes the state of a secret and stores it; returns `None` if it cannot be stored. The rotation is then still due,
+/// so this waits first, to not retry at once.
 async fn keep(
     engine: &Arc<Engine>,
     job: &Job,
@@ -190,7 +191,7 @@ async fn keep(
     kept.ok()
 }
 
-/// Clocks of sleeping machines jump; looking costs next to nothing.
+/// The maximum wait, because the clock of a suspended machine jumps. Checking for due rotations is cheap.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 const PAUSE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The rotation functions: AWS's own, whose work is done here, and those at a Lambda endpoint.
+//! The rotation functions: built-in ones, which run in-process, and those at a Lambda endpoint.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -20,26 +20,26 @@ use crate::error::ServiceError;
 use crate::operations::{Functions, name_of};
 use crate::options::{FunctionVariable, RotationOptions, StartError};
 
-/// Every rotation function that can be invoked.
+/// Invokes rotation functions.
 pub(crate) struct Invoker {
     choice: secretcache_rotation::RotationOptions,
-    /// Where nothing was said of a function.
+    /// The settings of functions without environment variables.
     usual: Settings,
-    /// Functions that files describe, by name.
+    /// The functions described by files or by a strategy, by name.
     described: BTreeMap<String, secretcache_rotation::RotationOptions>,
-    /// By the function's name.
+    /// The settings from environment variables, by function name.
     settings: BTreeMap<String, Settings>,
     lambda: Option<Lambda>,
     is_plaintext_on_loopback: bool,
 }
 
-/// One function, ready to run the steps of one rotation.
+/// A function that is ready to run the steps of one rotation.
 pub(super) enum Function<'a> {
     BuiltIn { rotator: Rotator, settings: &'a Settings },
     Lambda { lambda: &'a Lambda, arn: &'a str },
 }
 
-/// What one invocation is about.
+/// The parameters of one invocation.
 pub(super) struct Invocation<'a> {
     pub(super) step: Step,
     pub(super) secret_arn: &'a str,
@@ -67,7 +67,7 @@ impl Invoker {
         })
     }
 
-    /// Which functions there are.
+    /// Returns the functions that can be invoked.
     pub(crate) fn functions(&self) -> Functions {
         match (&self.lambda, self.described.is_empty()) {
             (Some(_), _) => Functions::Any,
@@ -76,7 +76,7 @@ impl Invoker {
         }
     }
 
-    /// Refuses a function that cannot be invoked, before anything is stored.
+    /// Checks that a function can be invoked, before anything is stored.
     pub(crate) async fn check(&self, function: &str) -> Result<(), ServiceError> {
         match &self.lambda {
             _ if from_function(function).is_some() || self.described.contains_key(name_of(function)) => {
@@ -87,7 +87,7 @@ impl Invoker {
         }
     }
 
-    /// Makes a function ready, and gives what had to be guessed for that.
+    /// Prepares a function. Also returns notes about what had to be guessed.
     pub(super) async fn prepare<'a>(
         &'a self,
         arn: &'a str,
@@ -157,13 +157,13 @@ impl Invoker {
         }
     }
 
-    /// An error with its causes, and with what can be done where the causes do not say.
+    /// Returns the text of an error with its causes, and advice on TLS errors.
     fn tell(&self, error: &Error) -> String {
         let mut text = error.to_string();
         let mut cause = error.source();
         while let Some(inner) = cause {
             let said = inner.to_string();
-            // Many errors say what their cause says.
+            // Many errors already contain the text of their cause.
             if !text.contains(&said) {
                 text.push_str(": ");
                 text.push_str(&said);
@@ -179,7 +179,7 @@ impl Invoker {
     }
 }
 
-/// What the variables of each function come to.
+/// Returns the settings of each function from its environment variables.
 fn settings(variables: &[FunctionVariable]) -> Result<BTreeMap<String, Settings>, StartError> {
     let mut all = BTreeMap::new();
     for FunctionVariable { function, .. } in variables {
@@ -197,7 +197,7 @@ fn settings(variables: &[FunctionVariable]) -> Result<BTreeMap<String, Settings>
     Ok(all)
 }
 
-/// Functions of names of their own: those that files describe, and those of which only the strategy is said.
+/// Returns the functions with custom names: those described by files, and those with only a strategy.
 fn described(
     options: &RotationOptions,
 ) -> Result<BTreeMap<String, secretcache_rotation::RotationOptions>, StartError> {
@@ -220,7 +220,7 @@ fn described(
 
 fn authorities(path: &Path) -> Result<String, StartError> {
     let pem = std::fs::read_to_string(path).map_err(|error| StartError::tls(path, error))?;
-    // Better told now than by the first rotation.
+    // Fails at the start rather than at the first rotation.
     Tls::with_authorities(&pem).map_err(|error| StartError::tls(path, error))?;
     Ok(pem)
 }

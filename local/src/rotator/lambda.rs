@@ -1,4 +1,4 @@
-//! Lambda functions, invoked at an endpoint that emulates the service.
+//! Invokes Lambda functions at an endpoint that emulates the service.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use crate::options::StartError;
 pub(super) struct Lambda {
     authority: String,
     address: (String, u16),
-    /// Without the slash at its end.
+    /// The path, without a slash at the end.
     path: String,
 }
 
 impl Lambda {
-    /// The endpoint with this URL.
+    /// Creates the client for an endpoint.
     pub(super) fn new(url: &str) -> Result<Self, StartError> {
         let wrong = |reason| StartError::LambdaEndpoint { url: url.to_owned(), reason };
         let uri: Uri = url.parse().map_err(|_| wrong("it is not a URL"))?;
@@ -41,7 +41,7 @@ impl Lambda {
 
     /// Invokes a function and waits for it (`Invoke`, `RequestResponse`).
     ///
-    /// What the function itself says stays out of the error: it may quote anything.
+    /// The error does not contain the function's own message, which can quote anything.
     pub(super) async fn invoke(&self, function: &str, region: &str, event: Vec<u8>) -> Result<(), String> {
         let request = self.request(function, region, event)?;
         match tokio::time::timeout(TIMEOUT, self.exchange(request)).await {
@@ -50,7 +50,7 @@ impl Lambda {
         }
     }
 
-    /// Whether anybody listens there.
+    /// Returns whether the endpoint accepts connections.
     pub(super) async fn is_reachable(&self) -> bool {
         let (host, port) = &self.address;
         let connecting = TcpStream::connect((host.as_str(), *port));
@@ -64,7 +64,7 @@ impl Lambda {
             return Err(format!("{function:?} is not the ARN of a function"));
         }
         let query = qualifier.map(|qualifier| format!("?Qualifier={qualifier}")).unwrap_or_default();
-        // Emulators of several services tell by the credential's scope which one is meant; none checks a signature.
+        // Emulators of several services read the service from the credential scope; none checks the signature.
         let scope = format!(
             "AWS4-HMAC-SHA256 Credential=local/20260101/{region}/lambda/aws4_request, SignedHeaders=host, Signature=0"
         );
@@ -110,7 +110,8 @@ impl Lambda {
     }
 }
 
-/// What a function that failed is reported as: the class of its error, which is a name in its code.
+/// Returns the error for a function that failed. It contains only the class of the function's error, a name in its
+/// code.
 fn failure(answer: &[u8]) -> String {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -125,7 +126,7 @@ fn failure(answer: &[u8]) -> String {
     format!("the function failed with {class}; its own log has the reason")
 }
 
-/// The parts of `arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]`. Emulators know functions by name.
+/// Splits `arn:aws:lambda:REGION:ACCOUNT:function:NAME[:QUALIFIER]`. Emulators identify functions by name.
 fn name_and_qualifier(function: &str) -> (&str, Option<&str>) {
     let rest = match function.strip_prefix("arn:") {
         Some(arn) => arn.splitn(6, ':').nth(5).unwrap_or(arn),
@@ -137,7 +138,7 @@ fn name_and_qualifier(function: &str) -> (&str, Option<&str>) {
 /// "The maximum timeout of a function is 900 seconds" (Lambda quotas).
 const TIMEOUT: Duration = Duration::from_secs(900);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The largest answer of a synchronous invocation.
+/// The size limit of the response of a synchronous invocation.
 const MOST_BYTES: usize = 6 * 1024 * 1024;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which servers rotations may reach: those on this machine, stand-ins, and those allowed by name.
+//! The servers that rotations can reach: those on this machine, stand-ins, and those allowed by name.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use secretcache_rotation::{BoxFuture, Error, ErrorKind};
 
 use crate::options::{RotationOptions, ServerName, StandIn};
 
-/// Reaches loopback addresses, and others only where their name was allowed.
+/// A route that reaches loopback addresses, and other addresses only of allowed hosts.
 #[derive(Clone, Debug)]
 pub(super) struct LocalRoute {
     stand_ins: Vec<StandIn>,
@@ -22,7 +22,7 @@ impl LocalRoute {
         }
     }
 
-    /// The server to be spoken to in place of this one.
+    /// Returns the server to connect to: the stand-in for this server, if there is one.
     fn real(&self, named: ServerName) -> ServerName {
         let is_named = |stand_in: &&StandIn| {
             stand_in.named.port == named.port && stand_in.named.host.eq_ignore_ascii_case(&named.host)
@@ -75,7 +75,7 @@ mod tests {
         let mut options = RotationOptions::default();
         assert_eq!(ask(&options, "127.0.0.1", 5432).await.unwrap(), ["127.0.0.1:5432"]);
         assert_eq!(ask(&options, "::1", 5432).await.unwrap(), ["[::1]:5432"]);
-        // An address for documentation, which nobody has; a literal is not looked up.
+        // An address reserved for documentation. A literal address needs no lookup.
         let refused = ask(&options, "192.0.2.7", 5432).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Denied);
         assert!(refused.message().contains("--allow-host 192.0.2.7"), "{refused}");
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(ask(&options, "DB.invalid", 5432).await.unwrap(), ["127.0.0.1:15432"]);
         let unknown = ask(&options, "db.invalid", 5433).await.unwrap_err();
         assert!(unknown.message().contains("--map-host db.invalid:5433="), "{unknown}");
-        // A stand-in elsewhere is as foreign as any other server.
+        // A stand-in on another machine must be allowed like any other server.
         options.stand_ins.push("far.invalid:5432=192.0.2.7:5432".parse().unwrap());
         assert_eq!(ask(&options, "far.invalid", 5432).await.unwrap_err().kind(), ErrorKind::Denied);
     }

@@ -1,4 +1,4 @@
-//! This endpoint as the rotation engine sees it: the same operations that clients call, without the network.
+//! The store of the rotation engine: this endpoint's own operations, called without the network.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::error::{ErrorCode, ServiceError};
 use crate::time::Timestamp;
 use crate::value::SecretText;
 
-/// The secrets of one account and region.
+/// The secrets of one account and Region.
 #[derive(Clone)]
 pub(super) struct EngineStore {
     pub(super) engine: Arc<Engine>,
@@ -212,7 +212,7 @@ impl SecretStore for EngineStore {
                 versions.extend(page.versions.into_iter().map(state));
                 next_token = page.next_token;
                 if next_token.is_none() {
-                    // Pages come oldest first.
+                    // Pages are sorted oldest first.
                     versions.reverse();
                     return Ok(versions);
                 }
@@ -227,7 +227,7 @@ impl fmt::Debug for EngineStore {
     }
 }
 
-/// What a refusal means for a rotation.
+/// Converts an error of an operation to one of the rotation engine.
 fn meaning(error: ServiceError) -> Error {
     let kind = match error.code() {
         ErrorCode::InternalServiceError => ErrorKind::Unavailable,

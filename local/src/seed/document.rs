@@ -1,4 +1,4 @@
-//! A document in a seed: a value that is given as a table, or a policy.
+//! Documents in a seed: values given as tables, and policies.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,16 +8,16 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// What a format of seeds makes of a document.
+/// A document in one of the seed formats.
 pub(super) trait Document {
-    /// The document as JSON text.
+    /// Returns the document as JSON text.
     ///
     /// # Errors
-    /// What JSON cannot say, and where; never a value.
+    /// A message that says what cannot be expressed in JSON, and where. It never contains a value.
     fn text(&self) -> Result<String, String>;
 }
 
-/// Numbers and names stay as they are written; only the space between them goes.
+/// Keeps numbers and names as written, and only removes the whitespace between them.
 impl Document for Box<RawValue> {
     fn text(&self) -> Result<String, String> {
         serde_json::from_str::<Unique>(self.get()).map_err(|error| super::text::without_place(&error))?;
@@ -25,7 +25,7 @@ impl Document for Box<RawValue> {
     }
 }
 
-/// A date becomes its text: JSON has none.
+/// Converts dates to strings, because JSON has no dates.
 impl Document for toml::Value {
     fn text(&self) -> Result<String, String> {
         Ok(as_json(self, "")?.to_string())
@@ -55,7 +55,7 @@ fn as_json(value: &toml::Value, path: &str) -> Result<Value, String> {
     })
 }
 
-/// JSON text without the space between its parts.
+/// Removes the whitespace outside strings from JSON text.
 fn compact(json: &str) -> String {
     let (mut is_in_string, mut is_escaped) = (false, false);
     let is_kept = |c: &char| {
@@ -70,7 +70,7 @@ fn compact(json: &str) -> String {
     json.chars().filter(is_kept).collect()
 }
 
-/// A JSON document that has no name twice in one object.
+/// A JSON document without duplicate names in any object.
 struct Unique;
 
 impl<'de> Deserialize<'de> for Unique {

@@ -1,5 +1,4 @@
-//! From a seed to secrets: made by the operations that a client would make them with, so that what the service refuses is
-//! refused here too.
+//! Creates the secrets of a seed with the operations that a client would use, so that the same mistakes are refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use crate::store::{Change, Store};
 use crate::time::Timestamp;
 use crate::value::{Encoded, SecretBlob, SecretText, SecretValue};
 
-/// The changes that make the secrets of a seed.
+/// Returns the changes that create the secrets of a seed.
 pub(super) fn changes<J: Document>(
     seed: Seed<J>,
     defaults: &Scope,
@@ -50,7 +49,7 @@ pub(super) fn changes<J: Document>(
     Ok(changes)
 }
 
-/// A store that holds nothing but the secret in the making.
+/// A temporary store in which one secret is created.
 struct Trial<'a> {
     store: Store,
     functions: &'a Functions,
@@ -72,7 +71,7 @@ impl<'a> Trial<'a> {
         Ok(Self { store: Store::default(), functions, random: StdRng::seed_from_u64(0), scope, now })
     }
 
-    /// What an operation changes, or why it is refused because of a member of the seed.
+    /// Executes an operation for a member of the seed, and returns its changes without applying them.
     fn ask(
         &mut self,
         member: &str,
@@ -83,7 +82,7 @@ impl<'a> Trial<'a> {
         let body =
             serde_json::to_vec(request).map(Zeroizing::new).map_err(|error| failed(&error.to_string()))?;
         let (now, scope) = (self.now, self.scope.clone());
-        // Whether a function can be invoked is checked apart, for an error that says how it could be.
+        // Whether a function can be invoked is checked separately, to report how to make it possible.
         let mut call = Call { now, scope, random: &mut self.random, functions: Functions::Any };
         let outcome = execute(&self.store, &mut call, operation, &body);
         Ok(outcome.map_err(|error| failed(error.message()))?.changes)
@@ -165,7 +164,7 @@ impl<'a> Trial<'a> {
         let rotation = secret.rotation.clone();
         let secret = Secret {
             arn: format!("{scope}{}-{suffix}", seed.name),
-            // It is as if it had been configured, and not rotated yet.
+            // The rotation is configured but has not run yet.
             rotation: rotation.map(|rotation| Rotation { underway: None, last_token: None, ..rotation }),
             deletion: seed.deletion_date,
             versions,
@@ -229,7 +228,8 @@ impl<'a> Trial<'a> {
             secret_binary: value.and_then(SecretValue::as_binary).map(Encoded),
             version_stages: Some(&version.labels).filter(|labels| !labels.is_empty()),
         };
-        // Only asked: the labels are where the seed says, not where one version after the other would move them.
+        // Only checked, not applied: the labels are those in the seed, and storing one version after the other would
+        // move them.
         self.ask(member, "PutSecretValue", &request)?;
         Ok(version)
     }
@@ -246,14 +246,14 @@ fn version(
         id: id.cloned().unwrap_or_else(|| format!("00000000-0000-4000-8000-{number:012}")),
         value: Some(value),
         labels,
-        // A millisecond apart, so that listings keep their order.
+        // Versions are a millisecond apart, so that listings keep their order.
         created: now.plus_millis(number as i64),
         accessed: None,
         former_key: None,
     }
 }
 
-/// The value that is given, and by which member.
+/// Returns the value, and the name of the member that contains it.
 fn given<J: Document>(
     string: &Option<SecretText>,
     binary: &Option<SecretBlob>,
@@ -273,13 +273,13 @@ fn given<J: Document>(
     }
 }
 
-/// The first that was there before.
+/// Returns the first item that is a duplicate.
 fn twice<'a>(all: impl Iterator<Item = &'a String>) -> Option<&'a String> {
     let mut seen = BTreeSet::new();
     all.into_iter().find(|one| !seen.insert(*one))
 }
 
-/// Six characters that are always the same for a name (FNV-1a).
+/// Returns six characters that depend only on the name (FNV-1a).
 fn suffix_for(name: &str) -> String {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -289,5 +289,5 @@ fn suffix_for(name: &str) -> String {
 
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// For operations that want a token.
+/// The token for operations that require one.
 const TOKEN: &str = "00000000-0000-4000-8000-000000000000";

@@ -1,11 +1,11 @@
-//! The text of a seed file, and where it is wrong.
+//! Parses the text of a seed file, with the location of errors.
 
 use serde_json::value::RawValue;
 
 use super::Seed;
 use crate::error::is_half_a_pair;
 
-/// The text of a file.
+/// Decodes the text of a file.
 pub(super) fn of(bytes: &[u8]) -> Result<&str, String> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     std::str::from_utf8(bytes)
@@ -15,9 +15,9 @@ pub(super) fn of(bytes: &[u8]) -> Result<&str, String> {
 /// Reads a seed in JSON.
 ///
 /// # Errors
-/// The line, the column, the member and what is wrong there; never a value.
+/// A message with the line, the column, the member and what is wrong there. It never contains a value.
 pub(super) fn json(text: &str) -> Result<Seed<Box<RawValue>>, String> {
-    // serde would also read a structure from a list of its members.
+    // serde also accepts a JSON array of the members.
     if !text.trim_start().starts_with('{') {
         return Err("line 1, column 1: the file must be an object, {\"secrets\": [...]}; if it is TOML, its name must \
                     end in .toml"
@@ -36,7 +36,7 @@ pub(super) fn json(text: &str) -> Result<Seed<Box<RawValue>>, String> {
     Ok(seed)
 }
 
-/// What is wrong with JSON, for messages that name the place first.
+/// Returns the text of a JSON error without the location, for messages that start with it.
 pub(super) fn without_place(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
@@ -56,14 +56,14 @@ pub(super) fn toml(text: &str) -> Result<Seed<::toml::Value>, String> {
         let (line, start) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |at| at + 1));
         format!("line {line}, column {}: ", before[start..].chars().count() + 1)
     };
-    // The messages of the parser itself quote nothing.
+    // The parser's own messages do not quote values.
     let reader = ::toml::Deserializer::parse(text).map_err(|error| place(error.span()) + error.message())?;
     serde_path_to_error::deserialize(reader).map_err(|error| {
         place(error.inner().span()) + &member(error.path()) + &without_value(error.inner().message())
     })
 }
 
-/// The member that is wrong.
+/// Returns the path of the invalid member, as the start of a message.
 fn member(path: &serde_path_to_error::Path) -> String {
     match path.to_string().as_str() {
         "." | "?" => String::new(),
@@ -71,7 +71,8 @@ fn member(path: &serde_path_to_error::Path) -> String {
     }
 }
 
-/// What is wrong with a member. serde quotes the value it found, but not in messages that name a member; ours never do.
+/// Removes the value from an error message. serde quotes it in messages about an invalid type or value, but not in
+/// those that name a member; our own messages never quote it.
 fn without_value(message: &str) -> String {
     let quotes = message.starts_with("invalid type: ") || message.starts_with("invalid value: ");
     match message.rfind("expected ") {
@@ -84,7 +85,7 @@ fn without_value(message: &str) -> String {
     }
 }
 
-/// What serde calls kinds of values, and what people do.
+/// serde's names for kinds of values, with the usual ones.
 const KINDS: &[(&str, &str)] = &[
     ("a sequence", "a list"),
     ("a boolean", "true or false"),

@@ -1,6 +1,6 @@
-//! A store with a clock and a caller, driven without any server.
+//! A store with a clock and a caller, used without a server.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, reason = "each test file uses only some of it")]
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -9,15 +9,15 @@ use secretcache_local::{
 };
 use serde_json::{Value, json};
 
-/// What an operation answers.
+/// The response of an operation.
 pub(crate) type Answer = Result<Value, ServiceError>;
 
-/// A store, who calls it and when.
+/// A store, with the scope of the caller and the current time.
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) now: Timestamp,
     pub(crate) scope: Scope,
-    /// What happened to rotations.
+    /// The rotation events so far.
     pub(crate) events: Vec<EventName>,
     pub(crate) functions: Functions,
     random: StdRng,
@@ -49,20 +49,20 @@ impl World {
         Ok(serde_json::from_slice(&outcome.body).unwrap())
     }
 
-    /// The same, adding the `ClientRequestToken` an SDK would add.
+    /// Like [`World::call`], but adds the `ClientRequestToken` that an SDK would add.
     pub(crate) fn sdk(&mut self, operation: &str, mut parameters: Value) -> Answer {
         self.tokens += 1;
         parameters.as_object_mut().unwrap().entry("ClientRequestToken").or_insert(json!(token(self.tokens)));
         self.call(operation, parameters)
     }
 
-    /// Makes a secret with a value, and gives its ARN and version id.
+    /// Creates a secret with a value, and returns its ARN and version id.
     pub(crate) fn create(&mut self, name: &str, value: &str) -> (String, String) {
         let made = self.sdk("CreateSecret", json!({"Name": name, "SecretString": value})).unwrap();
         (text(&made["ARN"]), text(&made["VersionId"]))
     }
 
-    /// Adds a version and gives its id.
+    /// Adds a version and returns its id.
     pub(crate) fn put(&mut self, id: &str, value: &str, stages: Option<&[&str]>) -> String {
         let mut parameters = json!({"SecretId": id, "SecretString": value});
         if let Some(stages) = stages {
@@ -71,12 +71,12 @@ impl World {
         text(&self.sdk("PutSecretValue", parameters).unwrap()["VersionId"])
     }
 
-    /// The current value.
+    /// Returns the current value.
     pub(crate) fn get(&mut self, id: &str) -> Result<String, ServiceError> {
         self.call("GetSecretValue", json!({"SecretId": id})).map(|answer| text(&answer["SecretString"]))
     }
 
-    /// Labels by version id.
+    /// Returns the labels by version id.
     pub(crate) fn labels(&mut self, id: &str) -> Value {
         self.call("DescribeSecret", json!({"SecretId": id})).unwrap()["VersionIdsToStages"].take()
     }
@@ -90,7 +90,7 @@ impl World {
     }
 }
 
-/// The n-th token, always the same.
+/// Returns the n-th token, which is always the same.
 pub(crate) fn token(n: u64) -> String {
     format!("00000000-0000-4000-8000-{n:012}")
 }
@@ -99,7 +99,7 @@ pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("a string, not {value}")).to_owned()
 }
 
-/// Checks type and message of an error.
+/// Checks the type and message of an error.
 #[track_caller]
 pub(crate) fn refused(answer: Answer, code: ErrorCode, message: &str) {
     let error = answer.expect_err("an error");
