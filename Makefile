@@ -1,4 +1,4 @@
-# What people and continuous integration run. `make` alone lists it.
+# The commands that people and continuous integration run. `make` alone lists them.
 # The parts are in make/: tools.mk (what gets installed), test.mk (one target per area), lint.mk, dist.mk (what is shipped).
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -27,7 +27,7 @@ demo: ## Watch running programs pick up rotated secrets, all on this machine
 	@$(STEP) 2/3 "building (a few minutes the first time)" $(MAKE) build
 	@$(STEP) 3/3 "running the demo" $(VENV)/tests/bin/python tests/demo/demo.py --official $(VENV)/official/bin/python
 
-# The longest parts first. Most of them wait for servers and processes more than they compute.
+# Longest parts first. Most of them spend more time waiting for servers and processes than computing.
 PARTS_TESTED := test-rust test-c test-node test-python test-rotation test-access test-connected test-local test-lambda test-official
 test: ## Run all tests
 	@$(STEP) 1/2 "installing what the tests use, and building (a few minutes the first time)" \
@@ -42,7 +42,7 @@ lint: ## Check format, lints, docs, licences, types and commit subjects
 	@$(STEP) 5/6 "checking C and C++ code" $(MAKE) lint-c lint-recipes
 	@$(STEP) 6/6 "checking workflows, versions and commit subjects" $(MAKE) lint-workflows lint-version lint-commits
 
-bench: ## Measure the documented figures beside AWS's libraries (several hours)
+bench: ## Measure the documented figures against AWS's libraries (several hours)
 	@$(STEP) 1/4 "building everything that ships (a few minutes)" $(MAKE) wheel cli node lambda
 	@$(STEP) 2/4 "building what only the measurements need" $(MAKE) build pools install-c PREFIX=target/c/release
 	@$(STEP) 3/4 "installing AWS's own libraries, the drivers and the servers" \
@@ -51,10 +51,10 @@ bench: ## Measure the documented figures beside AWS's libraries (several hours)
 
 fuzz: fuzz-parsers fuzz-c ## Search for inputs that break a parser or the C interface (FUZZ_SECONDS=60 for each)
 
-# One cargo command builds for tests and demo alike, so that the SDK is compiled once.
+# One cargo command builds for both tests and demo, so that the SDK is compiled once.
 EXTENSION := bindings-python/python/secretcache/_core.abi3.so
 LIBRARY := target/debug/lib_core.$(if $(filter Darwin,$(shell uname)),dylib,so)
-build: ## Build everything for tests, and put Python's extension module in its place
+build: ## Build everything that the tests need, and install Python's extension module in place
 	cargo build --workspace --all-targets $(LOCKED)
 	@cmp -s $(LIBRARY) $(EXTENSION) || install -m 755 $(LIBRARY) $(EXTENSION)
 

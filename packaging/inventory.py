@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What is inside an artefact: inventory.py PACKAGE FOLDER [--target TRIPLE] [OPTION OF CARGO ...]
+"""Lists what is inside an artefact: inventory.py PACKAGE FOLDER [--target TRIPLE] [OPTION OF CARGO ...]
 
 Writes into FOLDER, for the crate PACKAGE built with these options (such as --no-default-features --features lambda):
 
     sbom.cdx.json             the crates that are linked in, as CycloneDX 1.6, with licences and checksums
     THIRD-PARTY-NOTICES.txt   their licence texts, taken from the crates themselves
 
-Both come out the same from the same sources. It needs no network: cargo has the sources.
+The same sources give the same files. It needs no network, because cargo already has the sources.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def cargo(*arguments: str) -> str:
 
 
 def linked_crates(package: str, options: list[str]) -> list[dict]:
-    """The crates whose code is in the artefact, as `cargo metadata` describes them, in order of name and version."""
+    """Return the crates whose code is in the artefact, from `cargo metadata`, sorted by name and version."""
     features = [
         "--package",
         package,
@@ -78,7 +78,7 @@ def linked_crates(package: str, options: list[str]) -> list[dict]:
 
 
 def sbom(ours: dict, parts: list[dict]) -> str:
-    """CycloneDX, valid by its schema."""
+    """Return the SBOM as CycloneDX, validated against its schema."""
     locked = re.compile(r'name = "(.+)"\nversion = "(.+)"\nsource = .+\nchecksum = "(.+)"')
     checksums = {
         (name, version): sum for name, version, sum in locked.findall((ROOT / "Cargo.lock").read_text())
@@ -123,20 +123,20 @@ def component(crate: dict, checksum: str | None, kind: ComponentType = Component
 
 
 def expression(crate: dict) -> str:
-    """The licence, as SPDX writes it; older crates have a slash for "or"."""
+    """Return the licence as an SPDX expression; older crates write a slash for "or"."""
     return (crate["license"] or "NOASSERTION").replace("/", " OR ").replace("  ", " ")
 
 
 def notices(ours: dict, others: list[dict]) -> str:
-    """Every crate with its licence, then every text once with the crates it is for."""
+    """Return every crate with its licence, then every licence text once, with its crates."""
     texts: dict[str, list[str]] = {}
     for crate in others:
         for text in licence_texts(crate):
             texts.setdefault(text, []).append(f"{crate['name']} {crate['version']}")
     width = max(len(f"{crate['name']} {crate['version']}") for crate in others)
     lines = [
-        f"What {ours['name']} {ours['version']} contains of others, and under which licences. It contains the Rust",
-        "standard library too (MIT OR Apache-2.0, copyright The Rust Project Contributors; https://www.rust-lang.org).",
+        f"Third-party code in {ours['name']} {ours['version']}, and its licences. It also contains the Rust",
+        "standard library (MIT OR Apache-2.0, copyright The Rust Project Contributors; https://www.rust-lang.org).",
         "",
         *(f"{crate['name'] + ' ' + crate['version']:{width}}  {expression(crate)}" for crate in others),
     ]
@@ -146,7 +146,7 @@ def notices(ours: dict, others: list[dict]) -> str:
 
 
 def licence_texts(crate: dict) -> list[str]:
-    """The texts in a crate's package. Some crates leave theirs out: then the licence's own words, with its authors."""
+    """Return the texts in a crate's package. If it has none, return its licence's standard text, with its authors."""
     folder = Path(crate["manifest_path"]).parent
     files = [file for file in folder.rglob("*") if TEXTS.search(file.name) and file.is_file()]
     texts = []

@@ -1,4 +1,4 @@
-"""Reads a secret with the installed package from the installed command, and says where."""
+"""Reads a secret with the installed package from the installed command's endpoint, and prints the platform."""
 
 from __future__ import annotations
 

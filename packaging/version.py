@@ -3,9 +3,9 @@
 
 packaging/version.py                  checks that they agree, and prints it
 packaging/version.py 0.2.0            sets it everywhere, and opens its section of the changelog
-packaging/version.py --tag v0.2.0     checks too that a tag names it and the changelog has its section
+packaging/version.py --tag v0.2.0     also checks that the tag matches and the changelog has its section
 packaging/version.py --notes          prints that section
-packaging/version.py --ready          checks that they agree and there is something to say, and says what is left to do
+packaging/version.py --ready          checks that they agree and there are notes, and prints what is left to do
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-(alpha|beta|rc)\.(\d+))?")
 LOCK = r'(name = "secretcache(?:-(?:access|c|cli|local|node|python|rotation|tests))?"\nversion = ")()(")'
 PLACES = (
     [
-        # A file, what stands around the version there, and how it is written there.
+        # A file, the text around the version in it, and the version's spelling there.
         ("Cargo.toml", r'(\[workspace\.package\]\nversion = ")()(")', "cargo"),
         ("Cargo.toml", r'(\nsecretcache[a-z-]* = \{ path = "[a-z]+", version = ")()(")', "cargo"),
         ("bindings-c/cbindgen.toml", r'(#define SECRETCACHE_VERSION ")()(")', "cargo"),
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def spellings(version: str) -> dict[str, str]:
-    """How a version is written in each kind of file."""
+    """Return the spellings of a version in the kinds of files."""
     major, minor, patch, phase, number = VERSION.fullmatch(version).groups()
     python = f"{major}.{minor}.{patch}"
     if phase:
@@ -99,7 +99,7 @@ def spellings(version: str) -> dict[str, str]:
 
 
 def places() -> list[tuple[Path, re.Pattern[str], str]]:
-    """The files, what a version looks like there with its neighbours, and its spelling."""
+    """Return the files, each with the pattern of a version and its surroundings, and the spelling."""
     version = r"([0-9A-Za-z.+-]+)"
     return [
         (ROOT / file, re.compile(around.replace("()", version)), spelling)
@@ -108,17 +108,17 @@ def places() -> list[tuple[Path, re.Pattern[str], str]]:
 
 
 def check() -> str:
-    """The version that all packages have."""
+    """Return the version that all packages have."""
     first = re.search(r'\[workspace\.package\]\nversion = "([^"]+)"', (ROOT / "Cargo.toml").read_text())
     version = first.group(1)
     if not VERSION.fullmatch(version):
-        raise SystemExit(f"Cargo.toml: {version!r} is no version such as 0.2.0 or 0.2.0-rc.1")
+        raise SystemExit(f"Cargo.toml: {version!r} is not a version such as 0.2.0 or 0.2.0-rc.1")
     wrong = []
     for file, pattern, spelling in places():
         expected = spellings(version)[spelling]
         matches = list(pattern.finditer(file.read_text()))
         if not matches:
-            wrong.append(f"{file.relative_to(ROOT)}: no version where {pattern.pattern!r} looks for it")
+            wrong.append(f"{file.relative_to(ROOT)}: no version matches {pattern.pattern!r}")
         for match in matches:
             if match.group(2) != expected:
                 line = file.read_text()[: match.start(2)].count("\n") + 1
@@ -129,7 +129,7 @@ def check() -> str:
 
 
 def set_everywhere(version: str) -> None:
-    """Writes a version into all files, and gives what is unreleased in the changelog its number."""
+    """Write a version into all files, and give the unreleased section of the changelog its number."""
     old = re.search(r'\[workspace\.package\]\nversion = "([^"]+)"', (ROOT / "Cargo.toml").read_text()).group(
         1
     )
@@ -143,11 +143,11 @@ def set_everywhere(version: str) -> None:
         changelog.write_text(
             text.replace("\n## Unreleased\n", f"\n## Unreleased\n\n## {version} ({today})\n", 1)
         )
-    print(f"{old} -> {version}; look at CHANGELOG.md, then commit and tag v{version}")
+    print(f"{old} -> {version}; check CHANGELOG.md, then commit and tag v{version}")
 
 
 def notes(version: str) -> str:
-    """The changelog's section of a version."""
+    """Return the changelog's section for a version."""
     found = section(version)
     if not found:
         raise SystemExit(f"CHANGELOG.md has no section {version}: make version V={version} opens it")
@@ -155,25 +155,25 @@ def notes(version: str) -> str:
 
 
 def ready(version: str) -> str:
-    """What is left to do before a tag."""
+    """Return what is left to do before a tag."""
     if section(version):
         return f"{version}: ready to be tagged v{version}"
     if not section("Unreleased"):
-        raise SystemExit("CHANGELOG.md says nothing of what is unreleased")
+        raise SystemExit("CHANGELOG.md has nothing under Unreleased")
     return (
         f"{version}: its notes are still under Unreleased; make version V={version} gives them their section"
     )
 
 
 def section(title: str) -> str:
-    """What the changelog says under a title that begins so; nothing if there is none."""
+    """Return the changelog's text under a title, or an empty string."""
     text = (ROOT / "CHANGELOG.md").read_text()
     found = heading(title).search(text)
     return re.split(r"^## ", text[found.end() :], maxsplit=1, flags=re.MULTILINE)[0].strip() if found else ""
 
 
 def heading(title: str) -> re.Pattern[str]:
-    """A title of the changelog: 0.2.0 is not the beginning of 0.2.0-rc.1."""
+    """Return the pattern of a heading in the changelog: 0.2.0 does not match 0.2.0-rc.1."""
     return re.compile(rf"^## {re.escape(title)}(?: .*)?$", re.MULTILINE)
 
 

@@ -1,13 +1,13 @@
 locals {
-  # What is told of, by the events that mean it. A rule in state ENABLED gets no reads.
+  # Events that raise an alarm. A rule in state ENABLED does not get reads.
   rules = {
     rotation-failed = {
-      description = "A rotation failed or was given up"
+      description = "A rotation failed or was abandoned"
       state       = "ENABLED"
       detail      = { eventName = ["RotationFailed", "RotationAbandoned"] }
     }
     secret-deleted = {
-      description = "A secret is to be deleted"
+      description = "A secret was scheduled for deletion"
       state       = "ENABLED"
       detail      = { eventName = ["DeleteSecret"] }
     }
@@ -17,7 +17,7 @@ locals {
       detail      = { eventName = ["PutResourcePolicy", "DeleteResourcePolicy"] }
     }
     value-written = {
-      description = "Somebody other than the rotation wrote a value"
+      description = "A principal other than the rotation wrote a value"
       state       = "ENABLED"
       detail = {
         eventName = ["PutSecretValue", "UpdateSecret"]
@@ -69,7 +69,7 @@ data "aws_iam_policy_document" "publish" {
     }
   }
 
-  # EventBridge does not say for whom it publishes, so that no condition would hold.
+  # EventBridge does not set aws:SourceArn or aws:SourceAccount here, so a condition would never match.
   statement {
     sid       = "Rules"
     actions   = ["sns:Publish"]

@@ -16,7 +16,7 @@ locals {
   has_endpoint   = var.endpoint_security_group_id == null
   counts_reads   = var.create_trail && var.create_alarms
 
-  # policies/ is what `secretcache policy` prints, with names in place of what is known only here. tests/access holds it to that.
+  # policies/ has the output of `secretcache policy`, with variables for what is known only here. tests/access compares the two.
   names = {
     partition   = local.partition
     account     = local.account

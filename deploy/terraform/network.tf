@@ -4,7 +4,7 @@ locals {
 
 resource "aws_security_group" "function" {
   name_prefix = "${var.name}-rotation-"
-  description = "Function that rotates a secret" # names can be longer than this may be
+  description = "Function that rotates a secret" # without the name, which can exceed the limit
   vpc_id      = var.vpc_id
 }
 

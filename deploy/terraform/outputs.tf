@@ -4,7 +4,7 @@ output "secret_arn" {
 }
 
 output "key_arn" {
-  description = "Its key"
+  description = "The secret's key"
   value       = aws_kms_key.secret.arn
 }
 
@@ -29,11 +29,11 @@ output "function_security_group_id" {
 }
 
 output "endpoint_id" {
-  description = "The VPC endpoint; null where the VPC had one"
+  description = "The VPC endpoint; null if the VPC already had one"
   value       = one(aws_vpc_endpoint.this[*].id)
 }
 
 output "topic_arn" {
-  description = "Where alarms are sent; null without alarms"
+  description = "The topic for alarms; null without alarms"
   value       = one(aws_sns_topic.alarms[*].arn)
 }

@@ -16,7 +16,7 @@ resource "aws_secretsmanager_secret" "this" {
   }
 }
 
-# Written once: later values are the rotation's.
+# Written once; the rotation writes later values.
 resource "aws_secretsmanager_secret_version" "first" {
   secret_id = aws_secretsmanager_secret.this.id
   secret_string_wo = jsonencode({

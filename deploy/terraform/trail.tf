@@ -11,9 +11,9 @@ resource "aws_kms_key" "records" {
 }
 
 resource "aws_s3_bucket" "trail" {
-  # checkov:skip=CKV_AWS_18:its readers are in CloudTrail's own data events, where they are wanted
-  # checkov:skip=CKV_AWS_144:one Region keeps the trail of all; replicate it where that is asked for
-  # checkov:skip=CKV2_AWS_62:CloudTrail's log group is what alarms read
+  # checkov:skip=CKV_AWS_18:CloudTrail's data events record who reads it, if you need that
+  # checkov:skip=CKV_AWS_144:one Region stores the trail of all; replicate it if you must
+  # checkov:skip=CKV2_AWS_62:alarms read CloudTrail's log group
   count = var.create_trail ? 1 : 0
 
   bucket_prefix = "${var.name}-trail-"
@@ -136,7 +136,7 @@ resource "aws_iam_role_policy" "trail" {
 }
 
 resource "aws_cloudtrail" "this" {
-  # checkov:skip=CKV_AWS_252:a message for every file of the trail is no alarm; alarms.tf has those
+  # checkov:skip=CKV_AWS_252:a message for every file of the trail is not an alarm; alarms.tf has those
   count = var.create_trail ? 1 : 0
 
   name                          = var.name

@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Prefix of the names of what is made, such as checkout"
+  description = "Prefix for the names of resources, such as checkout"
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,28}[a-z0-9]$", var.name))
-    error_message = "2 to 30 lower-case letters, digits and hyphens: bucket, roles and function are named after it."
+    error_message = "2 to 30 lower-case letters, digits and hyphens, because the names of bucket, roles and function begin with it."
   }
 }
 
@@ -14,22 +14,22 @@ variable "secret_name" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9/_+=.@-]{0,504}[A-Za-z0-9/_+=.@]$", var.secret_name)) && !can(regex("-[A-Za-z0-9]{6}$", var.secret_name))
-    error_message = "1 to 505 letters, digits and /_+=.@-, with no hyphen at the end, and none before the last six letters or digits: that looks like the end of an ARN."
+    error_message = "1 to 505 letters, digits and /_+=.@-, with no hyphen at the end, and none before the last six letters or digits, because that looks like the end of an ARN."
   }
 }
 
 variable "owner" {
-  description = "Who looks after the secret; becomes the tag owner"
+  description = "Person or team responsible for the secret; becomes the tag owner"
   type        = string
 
   validation {
     condition     = can(regex("^[A-Za-z0-9 _.:/=+@-]{1,256}$", var.owner))
-    error_message = "1 to 256 letters, digits, spaces and _.:/=+-@, as tags have them."
+    error_message = "1 to 256 letters, digits, spaces and _.:/=+-@, as allowed in tags."
   }
 }
 
 variable "engine" {
-  description = "What the credential is for"
+  description = "Engine of the database"
   type        = string
 
   validation {
@@ -60,7 +60,7 @@ variable "strategy" {
 }
 
 variable "database" {
-  description = "Where the database is: host, port, name (of no use to Redis)"
+  description = "The database: host, port, name (not used for Redis)"
   type = object({
     host = string
     port = number
@@ -94,7 +94,7 @@ variable "username" {
 }
 
 variable "initial_password" {
-  description = "The user's present password; the first rotation, right after the deployment, replaces it"
+  description = "The user's current password; the first rotation, right after the deployment, replaces it"
   type        = string
   sensitive   = true
   ephemeral   = true
@@ -128,12 +128,12 @@ variable "master_key_arn" {
 
   validation {
     condition     = var.master_key_arn == null || var.master_secret_arn != null
-    error_message = "master_key_arn is of no use without master_secret_arn."
+    error_message = "master_key_arn needs master_secret_arn."
   }
 }
 
 variable "master_host" {
-  description = "HOST or HOST:PORT where the administrator logs in, if the administrator's secret names none, as RDS's do not"
+  description = "HOST or HOST:PORT where the administrator logs in, if the administrator's secret has no host (RDS's secrets have none)"
   type        = string
   default     = null
 
@@ -166,7 +166,7 @@ variable "schedule" {
 }
 
 variable "operator_arn" {
-  description = "ARN of the role that deploys this and looks after rotations; it, the application and the rotation alone reach the secret"
+  description = "ARN of the role that deploys this and maintains rotations; only it, the application and the rotation can reach the secret"
   type        = string
 
   validation {
@@ -176,7 +176,7 @@ variable "operator_arn" {
 }
 
 variable "application_service" {
-  description = "Service that runs the application, and may assume its role"
+  description = "Service that runs the application and can assume its role"
   type        = string
   default     = "ecs-tasks.amazonaws.com"
 
@@ -192,7 +192,7 @@ variable "package" {
 }
 
 variable "architecture" {
-  description = "What the package was built for: x86_64 or arm64"
+  description = "Architecture that the package was built for: x86_64 or arm64"
   type        = string
   default     = "x86_64"
 
@@ -203,17 +203,17 @@ variable "architecture" {
 }
 
 variable "vpc_id" {
-  description = "VPC of application and database, with DNS support and DNS host names on"
+  description = "VPC of application and database, with DNS support and DNS host names enabled"
   type        = string
 }
 
 variable "subnet_ids" {
-  description = "Private subnets in two zones or more, for the function and the endpoint"
+  description = "Private subnets in at least two zones, for the function and the endpoint"
   type        = list(string)
 
   validation {
     condition     = length(var.subnet_ids) >= 2
-    error_message = "Two subnets or more, in different zones."
+    error_message = "At least two subnets, in different zones."
   }
 }
 
@@ -223,12 +223,12 @@ variable "application_security_group_id" {
 }
 
 variable "database_security_group_id" {
-  description = "Security group of the database; the function is let in"
+  description = "Security group of the database; it gets a rule that admits the function"
   type        = string
 }
 
 variable "endpoint_security_group_id" {
-  description = "Security group of the endpoint that the VPC has for Secrets Manager; null to create an endpoint"
+  description = "Security group of the VPC's existing endpoint for Secrets Manager; null to create an endpoint"
   type        = string
   default     = null
 
@@ -239,19 +239,19 @@ variable "endpoint_security_group_id" {
 }
 
 variable "create_trail" {
-  description = "false where a trail records management events already, reads included"
+  description = "false if a trail already records management events, reads included"
   type        = bool
   default     = true
 }
 
 variable "create_alarms" {
-  description = "false where this module made the alarms of this account and Region already"
+  description = "false if this module has already created the alarms of this account and Region"
   type        = bool
   default     = true
 }
 
 variable "reads_per_hour" {
-  description = "More reads of secrets in an hour than this raise an alarm"
+  description = "Number of reads of secrets in an hour above which an alarm goes off"
   type        = number
   default     = 500
 
@@ -262,12 +262,12 @@ variable "reads_per_hour" {
 }
 
 variable "notification_email" {
-  description = "Address that is told of alarms; null for none"
+  description = "Email address for alarms; null for none"
   type        = string
   default     = null
 
   validation {
     condition     = var.notification_email == null || can(regex("^[^@\\s]+@[^@\\s]+$", var.notification_email))
-    error_message = "An address of email."
+    error_message = "An email address."
   }
 }

@@ -1,7 +1,7 @@
-"""libsecretcache as a package of Conan, from a checkout: conan create packaging/conan
+"""A Conan package of libsecretcache, from a checkout: conan create packaging/conan
 
-It compiles this checkout with cargo. A released tarball would be one build for one C library; Conan packages differ by
-platform, linkage and build type, and this recipe makes the one that a profile asks for.
+It compiles this checkout with cargo. A released tarball is a single build for one C library, but Conan packages differ
+by platform, linkage and build type, and this recipe makes the one that a profile asks for.
 """
 
 import os
@@ -46,19 +46,19 @@ class Secretcache(ConanFile):
                 f"libsecretcache is built for Linux and macOS, not {self.settings.os}"
             )
         if cross_building(self):
-            raise ConanInvalidConfiguration("libsecretcache is built on the platform that it is for")
+            raise ConanInvalidConfiguration("libsecretcache must be built on its target platform")
 
     def validate_build(self):
         if not self._built and not shutil.which("cargo"):
             raise ConanInvalidConfiguration("building libsecretcache needs Rust: cargo is not on the PATH")
 
-    # It has the C interface, so a package fits every compiler.
+    # The interface is C, so a package works with every compiler.
     def package_id(self):
         self.info.settings.rm_safe("compiler")
 
     @property
     def _built(self):
-        """A folder where cargo has built the library already, for those who try the recipe."""
+        """A folder where cargo has already built the library, to try the recipe."""
         return self.conf.get("user.secretcache:built", check_type=str)
 
     @property
@@ -81,7 +81,7 @@ class Secretcache(ConanFile):
         install = os.path.join(self.source_folder, "bindings-c", "install")
         self.run(f'RELOCATABLE=1 LINKAGE={linkage} LIBDIR=lib "{install}" "{built}" "{self.package_folder}"')
         copy(self, "LICENSE", self.source_folder, os.path.join(self.package_folder, "licenses"))
-        # Conan writes these for the build system that asks.
+        # Conan generates these for the build system of the consumer.
         rmdir(self, os.path.join(self.package_folder, "lib", "cmake"))
         rmdir(self, os.path.join(self.package_folder, "lib", "pkgconfig"))
         fix_apple_shared_install_name(self)

@@ -1,4 +1,4 @@
-"""A program that finds the package by CMake, and runs."""
+"""A program that finds the package with CMake, and runs."""
 
 import os
 

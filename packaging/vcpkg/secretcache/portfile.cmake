@@ -1,11 +1,11 @@
 # libsecretcache for vcpkg, from a checkout: vcpkg install secretcache --overlay-ports=packaging/vcpkg
 #
-# It compiles the checkout that it is part of with cargo, which vcpkg does not have. vcpkg's own registry would take a
-# released archive and its hash, which no commit can hold of itself.
+# It compiles this checkout with cargo, which vcpkg does not provide. vcpkg's own registry would need a released archive
+# and its hash, and a commit cannot contain its own hash.
 find_program(CARGO cargo PATHS "$ENV{HOME}/.cargo/bin" REQUIRED)
 get_filename_component(SOURCE_PATH "${CURRENT_PORT_DIR}/../../.." ABSOLUTE)
 
-# What debug builds link is the same: the interface is C's.
+# Debug builds link the same library, because the interface is C.
 set(VCPKG_BUILD_TYPE release)
 set(VCPKG_POLICY_MISMATCHED_NUMBER_OF_BINARIES enabled)
 
@@ -15,7 +15,7 @@ else()
     set(LINKAGE shared)
 endif()
 
-if(NOT SECRETCACHE_BUILT) # a folder where cargo has built it already, for those who try the port
+if(NOT SECRETCACHE_BUILT) # a folder where cargo has already built it, to try the port
     set(TARGET_DIR "${CURRENT_BUILDTREES_DIR}/${TARGET_TRIPLET}-rel")
     vcpkg_execute_required_process(
         COMMAND "${SOURCE_PATH}/packaging/reproducible" "${CARGO}" build --release --locked --package secretcache-c
@@ -33,7 +33,7 @@ vcpkg_execute_required_process(
     LOGNAME "install-${TARGET_TRIPLET}-rel"
 )
 
-# From where vcpkg keeps CMake files, the libraries are elsewhere.
+# vcpkg moves the CMake files, so the relative path to the libraries changes.
 vcpkg_replace_string("${CURRENT_PACKAGES_DIR}/lib/cmake/secretcache/secretcacheConfig.cmake"
     "\${CMAKE_CURRENT_LIST_DIR}/../.."
     "\${CMAKE_CURRENT_LIST_DIR}/../../lib"
@@ -43,5 +43,5 @@ vcpkg_fixup_pkgconfig()
 file(INSTALL "${CURRENT_PORT_DIR}/usage" DESTINATION "${CURRENT_PACKAGES_DIR}/share/${PORT}")
 vcpkg_install_copyright(
     FILE_LIST "${SOURCE_PATH}/LICENSE"
-    COMMENT "The licences of the crates that are linked in are what `packaging/inventory.py secretcache-c FOLDER` writes."
+    COMMENT "`packaging/inventory.py secretcache-c FOLDER` writes the licences of the crates that are linked in."
 )
