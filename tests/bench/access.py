@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures `secretcache audit` on a snapshot of a large account: 1,000 secrets, 200 roles, no network.
 
-Ends with 1 if it takes more than 2 s or 200 MB.
+Exits with 1 if it takes more than 2 s or 200 MB.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST_SECONDS, MOST_MB = 2.0, 200
 
 
 def account() -> dict:
-    """The good account of the tests, over and over: every role reads five secrets and has other policies beside."""
+    """Return the tests' good account, scaled up: every role reads five secrets and has further policies."""
     good = json.loads((ROOT / "access" / "tests" / "checks" / "good.json").read_text())
     secret, key = good["Secrets"][0], good["Keys"][0]
     arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:"

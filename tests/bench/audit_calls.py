@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Counts the calls of `secretcache audit` on an account of 10,000 secrets and 200 roles, beside the service's quotas.
+"""Counts the calls of `secretcache audit` on 10,000 secrets and 200 roles, and compares them with the service's quotas.
 
-The secrets are in `secretcache local`, whose lines say when each call came; roles and keys are in moto. Takes five
-minutes, nearly all of them waiting for the quotas' sake. Ends with 1 if a quota is passed or a call is made too often.
+The secrets are in `secretcache local`, whose log has the time of each call; roles and keys are in moto. Takes five
+minutes, most of them spent waiting to stay within the quotas. Exits with 1 if a quota is exceeded or the number of
+calls is not the expected one.
 
 Run with the Python of target/venv/tests; PROFILE=debug measures that build.
 """
@@ -32,7 +33,7 @@ SECRETS, ROLES, KEYS = int(os.environ.get("SECRETS", "10000")), 200, 20
 ACCOUNT, REGION = "123456789012", "us-east-1"
 READ = "secretsmanager:GetSecretValue"
 
-# Calls a second, of one account and Region: AWS Secrets Manager User Guide, "AWS Secrets Manager quotas".
+# Calls per second for one account and Region: AWS Secrets Manager User Guide, "AWS Secrets Manager quotas".
 QUOTAS = {"DescribeSecret": 10_000, "GetResourcePolicy": 50, "ListSecretVersionIds": 50, "ListSecrets": 100}
 EXPECTED = {
     "DescribeSecret": SECRETS,
@@ -43,7 +44,7 @@ EXPECTED = {
 
 
 def surroundings(url: str) -> list[str]:
-    """Makes roles and keys, and gives the keys' ARNs."""
+    """Create roles and keys in moto; return the keys' ARNs."""
     made = {
         name: boto3.client(
             name,
@@ -79,7 +80,7 @@ def seed(keys: list[str]) -> str:
 
 
 def most_in_a_second(lines: list[dict]) -> Counter[str]:
-    """How often each operation was called in the fullest second, whenever it began."""
+    """Return each operation's highest number of calls within any one second."""
     most: Counter[str] = Counter()
     times: dict[str, list[float]] = {}
     for line in lines:

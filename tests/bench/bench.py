@@ -1,4 +1,4 @@
-"""Measures the project's figures beside AWS's libraries, all in one run, and says which are reached."""
+"""Measure the project's figures and AWS's libraries in one run, and report which targets are reached."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from figures import Figure, nano, ratio, table, write  # noqa: E402
 
 FACES = ["drop-in", "drop-in, boto3 client", "secretcache", "secretcache, boto3 client"]
 TURNS = 5
-"""How often ours and the official library take turns."""
+"""How many times ours and the official library alternate."""
 CROWD = 10_000
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--official", required=True, help="a Python that has AWS's own library")
+    arguments.add_argument("--official", required=True, help="a Python with AWS's caching library installed")
     arguments.add_argument("--profile", default="release", help="which build of `secretcache local` to run")
     arguments.add_argument("--only", nargs="*", default=[*PARTS, *PROGRAMS], choices=[*PARTS, *PROGRAMS])
     given = arguments.parse_args()
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def fill(count: int = 1000) -> None:
-    """Store so many secrets."""
+    """Create this many secrets."""
     import boto3
 
     client = boto3.client("secretsmanager")
@@ -108,7 +108,7 @@ def hits(endpoint: Endpoint, official: str) -> list[Figure]:
     for face in FACES:
         value, one, eight = ratio(ours[face]["1 thread"], ours[face]["8 threads"])
         detail = f"{value:.2f} ({nano(one)} and {nano(eight)}), dict.get {dict_value:.2f}, 1.2.0 {official_value:.2f}"
-        what = f"8 threads against 1, {face}: of what dict.get scales"
+        what = f"8 threads against 1, {face}: scaling against dict.get"
         figures.append(Figure(what, value / dict_value, 0.9, True, detail=detail))
     return figures
 
@@ -138,12 +138,12 @@ def fields(endpoint: Endpoint, official: str) -> list[Figure]:
 
 
 def cold(endpoint: Endpoint, official: str) -> list[Figure]:
-    """A process from its start to its first secret."""
+    """CPU time and peak memory of a process until it has its first secret."""
     return start_up("import and first secret", official)
 
 
 def cold_https(endpoint: Endpoint, official: str) -> list[Figure]:
-    """The same over HTTPS, with a certificate of a private authority."""
+    """The same over HTTPS, with a certificate from a private authority."""
     with tempfile.TemporaryDirectory() as folder:
         ca = authority(Path(folder))
         certificate, key = issued(Path(folder), ca)
@@ -181,7 +181,7 @@ def start_up(what: str, official: str) -> list[Figure]:
 
 
 def crowd(endpoint: Endpoint, official: str) -> list[Figure]:
-    """Very many first reads at once, from threads in Python."""
+    """Many concurrent first reads of one secret, from threads in Python."""
     say(f"{CROWD:,} first reads at once")
     before = calls(endpoint)
     answered = int(run(sys.executable, str(HERE / "crowd.py"), str(CROWD)))
@@ -191,8 +191,8 @@ def crowd(endpoint: Endpoint, official: str) -> list[Figure]:
 
 
 def rust(endpoint: Endpoint, official: str) -> list[Figure]:
-    """The Rust crates, in a program of their own that is no part of the workspace."""
-    say("building the Rust program (AWS's crate and its SDK, some minutes the first time)")
+    """The Rust crates, in a program outside the workspace."""
+    say("building the Rust program with AWS's crate and its SDK (a few minutes the first time)")
     target = ROOT / "target" / "bench" / "rust"
     manifest = HERE / "rust" / "Cargo.toml"
     build = ["cargo", "build", "--release", "--manifest-path", str(manifest), "--target-dir", str(target)]
@@ -213,7 +213,7 @@ def rust(endpoint: Endpoint, official: str) -> list[Figure]:
             detail=f"{nano(mine)}, theirs {nano(other)}",
         ),
         Figure(
-            "Rust, two threads on one secret: of what independent loops scale",
+            "Rust, two threads on one secret: scaling against independent loops",
             scale / alone,
             0.9,
             True,
@@ -233,7 +233,7 @@ def rust(endpoint: Endpoint, official: str) -> list[Figure]:
 
 
 def wheel(endpoint: Endpoint, official: str) -> list[Figure]:
-    """What is shipped."""
+    """The size of the wheel."""
     (path,) = (ROOT / "dist").glob("*.whl")
     return [Figure("wheel", path.stat().st_size / 1e6, 6, unit="MB", detail=path.name)]
 
@@ -258,7 +258,7 @@ NEEDS = {
     },
     "node-connected": {"target/venv/connected/bin/python": "make venv-connected"},
 }
-"""What parts need beside what all of them do, with the command that makes it."""
+"""Files that only some parts need, by part, each with the command that makes it."""
 
 PROGRAMS = {
     "connected": ("connected", "connected.py"),
@@ -269,7 +269,7 @@ PROGRAMS = {
     "audit-calls": ("tests", "audit_calls.py"),
     "local": ("tests", "local.py"),
 }
-"""Parts that are programs of their own, with a table of their own: virtual environment and file."""
+"""Parts that run as separate programs and print their own tables: virtual environment and file, by name."""
 
 PARTS: dict[str, Callable[[Endpoint, str], list[Figure]]] = {
     "hits": hits,
@@ -306,7 +306,7 @@ def run_json(python: str, script: str, *arguments: str) -> Any:
 
 
 def spawn(*command: str) -> tuple[float, str]:
-    """Run a process and give the processor time it took, with its output."""
+    """Run a process; return its CPU time and its output."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     output = process.stdout.read()

@@ -1,6 +1,6 @@
-"""The figures of the C interface: hits beside a bare hash map, two threads on one secret, the library's size.
+"""The figures of the C interface: hits against a bare hash map, two threads on one secret, the library's size.
 
-Runs alone: `make install-c PREFIX=target/c/release && python tests/bench/c_interface.py`.
+To run it alone: `make install-c PREFIX=target/c/release && python tests/bench/c_interface.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PREFIX = ROOT / "target" / "c" / "release"
 LARGEST = 10.4
-"""What a minimal library with the SDK came to at thin link-time optimisation, in MB."""
+"""Size of a minimal library with the SDK, built with thin link-time optimisation, in MB."""
 
 
 def c_interface(endpoint: object = None, official: str = "") -> list[Figure]:
@@ -47,7 +47,7 @@ def c_interface(endpoint: object = None, official: str = "") -> list[Figure]:
             detail=f"{nano(mine)}, bare look-up {nano(other)}; the same secret {nano(same)}",
         ),
         Figure(
-            "C, two threads on one secret: of what independent loops scale",
+            "C, two threads on one secret: scaling against independent loops",
             scale / alone,
             0.9,
             True,

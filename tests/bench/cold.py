@@ -1,4 +1,4 @@
-"""A process that imports the cache, reads one secret and ends. Prints its peak memory in KiB."""
+"""Imports the cache, reads one secret and exits. Prints its peak memory in KiB."""
 
 import sys
 

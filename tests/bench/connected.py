@@ -1,8 +1,8 @@
-"""Programs that connect all the time while their secret rotates, beside the same programs while it does not.
+"""Compare programs that keep connecting while their secret rotates with the same programs while it does not.
 
-Run with the environment of the tests: `target/venv/connected/bin/python tests/bench/connected.py`. All integrations of
-a server share its rotations, half of them done by hand, among those one with a long gap between setSecret and
-finishSecret, and half by our engine; all of them by hand where our engine does not rotate.
+Run in the tests' environment: `target/venv/connected/bin/python tests/bench/connected.py`. All integrations of a server
+share its rotations. This script runs half of the rotations step by step ("by hand"), one of them with a long gap
+between setSecret and finishSecret; our engine runs the other half. Where our engine does not rotate, all are by hand.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rotating import BY_HAND_ALONE, STRATEGIES, ByEngine, ByHand, Rotation, Secr
 from endpoint import Endpoint  # noqa: E402
 
 QUIET = "quiet, {}"
-"""What is not disturbed is compared with the same way alone, for a machine may be another an hour later."""
+"""The quiet phase of one way to rotate. Each way has its own, because the machine's speed can change within an hour."""
 COLUMNS: dict[str, tuple[Callable[[dict[str, Any]], float], str, Callable[[float], bool]]] = {
     "connects/s": (lambda row: row["rate"], "{:.0f}", lambda _: True),
     "of quiet (>= 90 %)": (lambda row: row["rate"] / row["quiet"], "{:.0%}", lambda share: share >= 0.9),
@@ -39,19 +39,19 @@ COLUMNS: dict[str, tuple[Callable[[dict[str, Any]], float], str, Callable[[float
     "late (<= 1)": (lambda row: row["refused_late"] / row["rotations"], "{:.1f}", lambda late: late <= 1),
     "calls/rotation": (lambda row: row["calls"] / row["rotations"], "{:.1f}", lambda _: True),
 }
-"""Each figure of the table: what it is, how it is written, and whether it is reached. `late` are logins that began
-after their version was known to be refused."""
+"""The table's columns: each has a value, a format and a check against its target. `late` counts logins that began after
+their version was known to be refused."""
 
 
 def main(integrations: dict[str, tuple[str, ...]] = ALL, program: tuple[str, ...] = PROGRAM) -> None:
-    """Print the table of these integrations of each server, as a program has them."""
+    """Print the table for each server's integrations, which `program` runs."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rotations", type=int, default=20, help="in either of two ways")
-    arguments.add_argument("--long-gap", type=float, default=60, help="seconds, of one more rotation")
+    arguments.add_argument("--rotations", type=int, default=20, help="rotations in each of the two ways")
+    arguments.add_argument("--long-gap", type=float, default=60, help="seconds, in one additional rotation")
     arguments.add_argument("--pause", type=float, default=0, help="seconds between two connects of a worker")
     arguments.add_argument("--profile", default="release", help="which build of `secretcache` to run")
     arguments.add_argument("--only", nargs="*", default=list(SERVERS), choices=SERVERS)
-    arguments.add_argument("--integrations", nargs="*", help="these alone, of those that a server has")
+    arguments.add_argument("--integrations", nargs="*", help="only these of a server's integrations")
     given = arguments.parse_args()
     head = ["server", "strategy", "rotated", "integration", *COLUMNS]
     print(line(head), line(["---"] * len(head)), sep="\n", flush=True)
@@ -71,7 +71,7 @@ def main(integrations: dict[str, tuple[str, ...]] = ALL, program: tuple[str, ...
                         missed += not is_reached(value(row))
                     print(line(cells), flush=True)
     if missed:
-        raise SystemExit(f"{missed} figures were not reached")
+        raise SystemExit(f"{missed} figures missed their target")
 
 
 def measure(
@@ -82,10 +82,10 @@ def measure(
     program: tuple[str, ...],
     given: argparse.Namespace,
 ) -> list[dict[str, Any]]:
-    """Let times with a rotation and times without take turns, equally long.
+    """Alternate between equally long periods with and without a rotation.
 
-    Half of the time without comes before the rotation and half after it, so that whatever else changes meanwhile, as
-    the speed of a shared machine does, is the same for both.
+    Half of the quiet time comes before the rotation and half after it, so that anything else that changes meanwhile,
+    such as the speed of a shared machine, affects both equally.
     """
     secret_id = f"bench/{server}/{strategy}"
     with SERVERS[server]() as database:
@@ -131,7 +131,7 @@ def measure(
 
 
 def at(sorted_values: list[float], share: float) -> float:
-    """Give the value below which this share of the values is."""
+    """Return the value below which this share of the values lies."""
     return (
         sorted_values[min(int(len(sorted_values) * share), len(sorted_values) - 1)] if sorted_values else 0.0
     )

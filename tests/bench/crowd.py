@@ -1,4 +1,4 @@
-"""Reads one secret for the first time from very many threads at once; prints how many got it."""
+"""Reads an uncached secret from many threads at once; prints how many got its value."""
 
 import sys
 import threading

@@ -1,4 +1,4 @@
-"""The table of figures: what was measured, beside what is to be reached."""
+"""The table of figures: measured values next to their targets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Figure:
         return self.value >= self.target if self.at_least else self.value <= self.target
 
     def cells(self) -> list[str]:
-        """Give the row's texts."""
+        """Return the row's cells as text."""
         sign = ">=" if self.at_least else "<="
         verdict = "reached" if self.reached else "MISSED"
         return [
@@ -43,9 +43,9 @@ HEAD = ["figure", "measured", "target", "", "how"]
 def ratio(
     of: list[float], to: list[float], pick: Callable[[list[float]], float] = min
 ) -> tuple[float, float, float]:
-    """Give the fastest round of `of` in terms of that of `to`, and both.
+    """Return the ratio of the fastest rounds of `of` and `to`, and both rounds.
 
-    On a busy machine the fastest of many interleaved rounds tells most of the code and least of the
+    On a busy machine, the fastest of many interleaved rounds says most about the code and least about the
     machine.
     """
     return pick(of) / pick(to), pick(of), pick(to)
@@ -72,7 +72,7 @@ def table(figures: list[Figure]) -> str:
 
 
 def write(figures: list[Figure], folder: Path, about: dict[str, str]) -> None:
-    """Write the figures for people and for programs."""
+    """Write the figures as Markdown and as JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = [asdict(figure) | {"reached": figure.reached} for figure in figures]
     (folder / "figures.json").write_text(json.dumps({"about": about, "figures": rows}, indent=2) + "\n")

@@ -1,6 +1,6 @@
-"""The rotation function: from its process's start to its first step handled, beside one in Python; and its size.
+"""The rotation function: the time from process start to its first step, against one in Python; and its size.
 
-Runs alone as well: `function.py --profile debug` with the build of `make build`.
+To run it alone on the build of `make build`: `function.py --profile debug`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from endpoint import Endpoint  # noqa: E402
 from figures import Figure, ratio, table  # noqa: E402
 
 TURNS = 15
-"""How often ours and the one in Python take turns."""
+"""How many times ours and the one in Python alternate."""
 
 
 def function(endpoint: Endpoint, official: str) -> list[Figure]:
-    """Cold starts and the size of the package. The Python that runs this has boto3 and psycopg."""
+    """Cold starts and the size of the package. Needs boto3 and psycopg."""
     return [*cold_starts(endpoint, ROOT / "target" / "release" / "bootstrap"), *package()]
 
 
 def cold_starts(endpoint: Endpoint, bootstrap: Path) -> list[Figure]:
-    """Start each as Lambda does, and have it handle createSecret."""
+    """Start each function as Lambda does, and let it handle createSecret."""
     import boto3
 
     client = boto3.client("secretsmanager", region_name="us-east-1", endpoint_url=endpoint.url)
@@ -64,7 +64,7 @@ def cold_starts(endpoint: Endpoint, bootstrap: Path) -> list[Figure]:
 
 
 def first_step(service: RotationService, secret: str, command: Sequence[str | Path]) -> tuple[float, float]:
-    """Give processor and wall time from the start of a function's process to the answer of its first step."""
+    """Return CPU and wall time from the start of a function's process to the response of its first step."""
     environment = {
         "SECRETS_MANAGER_ENDPOINT": service.url,
         "AWS_ACCESS_KEY_ID": "test",
@@ -83,7 +83,7 @@ def first_step(service: RotationService, secret: str, command: Sequence[str | Pa
 
 
 def package() -> list[Figure]:
-    """What `make lambda` has packed."""
+    """The sizes of the packages that `make lambda` built."""
     packages = sorted((ROOT / "dist").glob("secretcache-rotation-*.zip"))
     return [
         Figure(

@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def same_id(read: Read, secret_id: str, reads: int) -> float:
-    """Read one secret by one object, as programs call a method, unrolled so that the loop weighs nothing."""
+    """Read one secret with method calls and the same id object, unrolled so that the loop costs nothing."""
     loop: dict[str, Any] = {}
     body = "\n        ".join([f"owner.{read.__name__}(secret_id)"] * STATEMENTS)
     exec(f"def run(owner, secret_id, rounds):\n    for _ in range(rounds):\n        {body}", loop)
@@ -53,7 +53,7 @@ def same_id(read: Read, secret_id: str, reads: int) -> float:
 
 
 def equal_ids(read: Read, ids: list[str], reads: int) -> float:
-    """Read all secrets in turn, called from C so that the loop weighs nothing."""
+    """Read all secrets in turn with equal ids; the loop runs in C, so that it costs nothing."""
     rounds = max(1, reads // len(ids))
     start = time.perf_counter()
     for _ in range(rounds):
@@ -62,7 +62,7 @@ def equal_ids(read: Read, ids: list[str], reads: int) -> float:
 
 
 def threads(read: Read, secret_id: str, reads: int, count: int) -> float:
-    """Read one secret from so many threads, `reads` times in all."""
+    """Read one secret from `count` threads, `reads` times in total."""
     begin = threading.Barrier(count + 1)
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""The figures of the Python library beyond a single read: prefetching, slow refreshes, HTTPS, interpreters."""
+"""The figures of the Python library beyond a single read: prefetching, slow refreshes, interpreters."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from figures import Figure
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 OLDEST, NEWEST = 10, 20
-"""Minor versions of CPython 3 that are looked for."""
+"""The range of CPython 3 minor versions to look for, without `NEWEST` itself."""
 
 
 def prefetch(endpoint: Endpoint, official: str) -> list[Figure]:
-    """A thousand secrets before they are read."""
+    """Calls to prefetch a thousand secrets."""
     made = json.loads(_run(sys.executable, str(HERE / "prefetch.py")))
     detail = ", ".join(f"{count} {name}" for name, count in made.items())
     return [Figure("1,000 secrets prefetched: calls", sum(made.values()), 50, unit="", detail=detail)]
 
 
 def readers(endpoint: Endpoint, official: str) -> list[Figure]:
-    """Readers during a refresh that takes a second."""
+    """Readers that wait during a refresh of one second."""
     mine = int(_run(sys.executable, str(HERE / "readers.py")))
     theirs = int(_run(official, str(HERE / "readers.py")))
     detail = f"of 4; 1.2.0: {theirs}"
@@ -35,7 +35,7 @@ def readers(endpoint: Endpoint, official: str) -> list[Figure]:
 
 
 def interpreters(endpoint: Endpoint, official: str) -> list[Figure]:
-    """The one wheel on every CPython that this machine has."""
+    """The wheel on every CPython of this machine."""
     (wheel,) = (ROOT / "dist").glob("*.whl")
     found = sorted({*_on_the_path(), *_of_pyenv()})
     ran = []

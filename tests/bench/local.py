@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Measures `secretcache local` beside moto_server: start-up, memory, and requests with 10,000 secrets.
+"""Measures `secretcache local` against moto_server: start-up, memory, and requests with 10,000 secrets.
 
-Run with the Python of target/venv/tests, which has moto_server beside it. Prints a table in Markdown.
+Run with the Python of target/venv/tests, where moto_server is installed. Prints a Markdown table.
 
-Requests are plain HTTP over one kept connection per client, written by hand, so that the client costs next to nothing.
+Each client sends plain HTTP over one persistent connection, without an SDK, so that it costs next to nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SCOPE = "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/secretsmanager/aws4_re
 
 @dataclass
 class Running:
-    """A server, and how long it took to answer."""
+    """A running server, with the seconds until its first answer."""
 
     port: int
     process: subprocess.Popen
@@ -43,7 +43,7 @@ class Running:
 
 
 class Client:
-    """One kept connection."""
+    """One persistent connection."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port)
@@ -65,7 +65,7 @@ class Client:
 
 @contextmanager
 def running(command: list[str]) -> Iterator[Running]:
-    """Start a server, and wait for its first answer."""
+    """Start a server and wait for its first answer."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     began = time.perf_counter()
@@ -86,7 +86,7 @@ def running(command: list[str]) -> Iterator[Running]:
 
 
 def timed(client: Client, seconds: float, operation: str, *parameters: dict) -> list[float]:
-    """How long each of many requests in a row took, in seconds."""
+    """Send requests one after another; return how long each took, in seconds."""
     took = []
     end = time.perf_counter() + seconds
     while (began := time.perf_counter()) < end:
@@ -96,7 +96,7 @@ def timed(client: Client, seconds: float, operation: str, *parameters: dict) -> 
 
 
 def told(took: list[float]) -> str:
-    """Requests per second and the 99th percentile."""
+    """Format requests per second and the 99th percentile."""
     p99 = statistics.quantiles(took, n=100)[98]
     return f"{len(took) / sum(took):,.0f}/s, p99 {p99 * 1e3:,.2f} ms"
 
@@ -127,7 +127,7 @@ def measure(name: str, command: list[str], secrets: int, seconds: float) -> dict
             "GetSecretValue": told(timed(client, seconds, "GetSecretValue", *reads)),
             "ListSecrets, a page of 100": told(timed(client, seconds, "ListSecrets", {"MaxResults": 100})),
         }
-        # A process of its own lists, so that this one only reads.
+        # A separate process lists, so that this one only reads.
         listing = [sys.executable, __file__, "--list", str(server.port), "--seconds", str(seconds + 1)]
         with subprocess.Popen(listing) as lister:
             time.sleep(0.5)

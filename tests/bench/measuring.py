@@ -1,4 +1,4 @@
-"""Measures part after part: what one of them lacks or breaks costs none of the others."""
+"""Measures one part after another. A part that lacks something or fails does not affect the others."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Part:
 
     measure: Callable[[], list[Figure]]
     needs: dict[str, str] = field(default_factory=dict)
-    """Files by a pattern below the root, each with the command that makes them."""
+    """Glob patterns of required files below the root, each with the command that makes them."""
 
     def lacks(self, root: Path) -> list[str]:
-        """Say what is missing, each with the command that makes it."""
+        """List what is missing, each with the command that makes it."""
         return [
             f"{pattern} (make it with: {command})"
             for pattern, command in self.needs.items()
@@ -31,14 +31,14 @@ class Part:
 
 @dataclass
 class Outcome:
-    """What came of all parts."""
+    """The results of all parts."""
 
     figures: list[Figure] = field(default_factory=list)
     unmeasured: dict[str, str] = field(default_factory=dict)
-    """The reason, by part."""
+    """Why a part was not measured, by name."""
 
     def verdict(self) -> str:
-        """Name what was not reached; nothing if all was."""
+        """List missed figures and unmeasured parts; empty if every target was reached."""
         missed = [f"missed: {each.what}" for each in self.figures if not each.reached]
         return "\n".join(
             missed + [f"not measured: {name}: {reason}" for name, reason in self.unmeasured.items()]
@@ -48,7 +48,7 @@ class Outcome:
 def measure_all(
     parts: dict[str, Part], root: Path, keep: Callable[[list[Figure]], None], say: Callable[[str], None]
 ) -> Outcome:
-    """Say what is missing, then measure part by part. `keep` gets all figures so far after each."""
+    """Report what is missing, then measure part by part. After each, `keep` gets all figures so far."""
     outcome = Outcome()
     for name, part in parts.items():
         if lacks := part.lacks(root):
@@ -69,7 +69,7 @@ def measure_all(
 
 
 def program(command: Iterable[str], output: Path) -> Callable[[], list[Figure]]:
-    """Make a part of a program that writes a table of its own and fails where it falls short."""
+    """Make a part of a program that prints its own table and fails if it misses a figure."""
 
     def measure() -> list[Figure]:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def program(command: Iterable[str], output: Path) -> Callable[[], list[Figure]]:
         output.write_text(ended.stdout)
         print(ended.stdout, flush=True)
         if ended.returncode:
-            raise RuntimeError(f"{output.name} has what was not reached (exit status {ended.returncode})")
+            raise RuntimeError(f"{output.name} has missed figures (exit status {ended.returncode})")
         return []
 
     return measure

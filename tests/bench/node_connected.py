@@ -1,7 +1,7 @@
-"""Node programs that connect all the time while their secret rotates, beside the same ones while it does not.
+"""Compare Node programs that keep connecting while their secret rotates with the same ones while it does not.
 
-Takes the arguments and gives the table of `connected.py`, and runs in the same environment. The package is the one that
-`make test-node` has built.
+Takes the arguments of `connected.py`, prints the same table and runs in the same environment. It uses the package that
+`make test-node` built.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The figures of the npm package, beside Powertools for AWS Lambda (TypeScript). Runs alone too."""
+"""The figures of the npm package and of Powertools for AWS Lambda (TypeScript). Can run alone."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def node(endpoint: Endpoint, official: str = "") -> list[Figure]:
     home = install()
     os.environ["AWS_REGION"] = endpoint.environment[
         "AWS_DEFAULT_REGION"
-    ]  # the SDK for JavaScript knows no other
+    ]  # the SDK for JavaScript reads no other variable
     return [*hits(home), *evictions(home), *cold(home), *crowd(home, endpoint)]
 
 
 def install() -> Path:
-    """Install the packed package beside Powertools, in a project of its own."""
+    """Install the packed package and Powertools in a separate project."""
     home = ROOT / "target" / "bench" / "node"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
@@ -47,7 +47,7 @@ def install() -> Path:
 
 
 def hits(home: Path) -> list[Figure]:
-    """Compare reads of what is cached."""
+    """Compare reads of cached secrets."""
     rounds = json.loads(run(home, "hits.mjs"))
 
     def against(what: str, of: str, to: str, target: float, beside: str = "map") -> Figure:
@@ -78,7 +78,7 @@ def hits(home: Path) -> list[Figure]:
 
 
 def evictions(home: Path) -> list[Figure]:
-    """Compare reads of which one in a hundred is of a new secret, with and without an eviction."""
+    """Compare reads, one in a hundred of a new secret, with and without evictions."""
     rounds = json.loads(run(home, "evictions.mjs"))
     value, mine, other = ratio(rounds["with evictions"], rounds["without"])
     detail = f"{nano(mine)} a read, without {nano(other)}"
@@ -86,7 +86,7 @@ def evictions(home: Path) -> list[Figure]:
 
 
 def cold(home: Path) -> list[Figure]:
-    """Compare processes that read one secret, less what an empty one takes."""
+    """Compare processes that read one secret, after subtracting an empty process."""
     commands = {"bare": ["-e", "0"], "ours": ["cold-ours.mjs"], "theirs": ["cold-powertools.mjs"]}
     cpu: dict[str, list[float]] = {name: [] for name in commands}
     peak: dict[str, list[float]] = {name: [] for name in commands}
@@ -114,7 +114,7 @@ def cold(home: Path) -> list[Figure]:
 
 
 def crowd(home: Path, endpoint: Endpoint) -> list[Figure]:
-    """Count the calls of very many first reads at once."""
+    """Count the calls of many concurrent first reads."""
     endpoint.forget_requests()
     answered = int(run(home, "crowd.mjs", str(CROWD)))
     made = sum(endpoint.requests().values())
@@ -127,7 +127,7 @@ def run(home: Path, *command: str) -> str:
 
 
 def spawn(home: Path, *command: str) -> tuple[float, float]:
-    """Run a process; give the processor time it took, and its peak memory in KiB."""
+    """Run a process; return its CPU time and its peak memory in KiB."""
     process = subprocess.Popen(
         ["node", "--import", "./peak.mjs", *command], cwd=home, stdout=subprocess.PIPE, text=True
     )

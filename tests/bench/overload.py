@@ -1,6 +1,6 @@
-"""Many processes with many secrets through an outage, throttling and recovery: what the service sees, and readers.
+"""Runs many processes with many secrets through an outage, throttling and recovery; counts calls and waiting reads.
 
-Runs alone: `python tests/bench/overload.py --profile debug --processes 8 --interval 20`.
+To run it alone: `python tests/bench/overload.py --profile debug --processes 8 --interval 20`.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ TROUBLES: dict[str, Any] = {
     "throttling": "throttle",
 }
 STRETCH = 3
-"""Seconds over which a peak is measured."""
+"""Seconds over which a peak is averaged."""
 
 
 @dataclass
 class Trial:
-    """One trouble from its beginning to the end of recovery."""
+    """Call rates before and during one fault, and in the recovery after it."""
 
     before: float
     """Calls per second."""
     during: float
     peak: float
     ended: float
-    """When, in seconds since the epoch."""
+    """When the fault ended, in seconds since the epoch."""
 
 
 @dataclass
 class Watch:
-    """Counts the calls that an endpoint answers in each second."""
+    """Samples the number of calls that an endpoint has answered, every second."""
 
     url: str
     counts: list[tuple[float, int]] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Watch:
         self.done.set()
 
     def rates(self, begin: float, end: float) -> list[float]:
-        """Give the calls per second of each sample in this time."""
+        """Return the calls per second between successive samples in this time."""
         samples = [each for each in self.counts if begin <= each[0] <= end]
         pairs = zip(samples, samples[1:], strict=False)
         return [(later[1] - earlier[1]) / (later[0] - earlier[0]) for earlier, later in pairs]
@@ -73,7 +73,7 @@ class Watch:
 
 
 def overload(endpoint: Endpoint, official: str = "") -> list[Figure]:
-    """Send a fleet through each trouble."""
+    """Run a fleet through each fault."""
     return measure(endpoint.profile, PROCESSES, SECRETS, INTERVAL)
 
 
@@ -94,7 +94,7 @@ def measure(profile: str, processes: int, secrets: int, interval: float) -> list
             for each in fleet:
                 assert each.stdout is not None
                 each.stdout.readline()  # all of its secrets are cached
-            # Until refreshes are spread as they are in the long run.
+            # Until refreshes are spread out as in the long run.
             time.sleep(3 * interval)
             trials = {name: trial(endpoint.url, watch, effect, interval) for name, effect in TROUBLES.items()}
             reports = [json.loads(each.communicate("end\n", timeout=60)[0]) for each in fleet]
@@ -135,7 +135,7 @@ def figures(
     p99 = late[int(len(late) * 0.99)]
     waited = sum(report["waited"] for report in reports)
     still = sum(report["stood_still"] for report in reports)
-    pauses = f"both troubles together; {still} times a process did not run for two seconds"
+    pauses = f"both faults together; {still} times, a process did not get to run for two seconds"
     what = f"{processes} processes x {secrets} secrets, {name}"
     rates = f"{seen.during:.0f} a second, before {seen.before:.0f}"
     peaks = f"{seen.peak:.0f} a second over {STRETCH} s, before {seen.before:.0f}"

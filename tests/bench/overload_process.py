@@ -1,4 +1,4 @@
-"""One process of `overload.py`: reads all of its secrets all the time; at the end, says when each was confirmed."""
+"""One process of `overload.py`: reads all of its secrets every second; at the end, prints when each was confirmed."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from secretcache import SecretCache
 
 logging.disable()
 STILL = 2.0
-"""Seconds after which a secret counts as one that nobody reads, whose reader may wait: `GAP` in the core's policy."""
+"""Seconds without a read after which the next reader of a secret may have to wait: `GAP` in the core's policy."""
 secrets, interval = int(sys.argv[1]), float(sys.argv[2])
 ids = [f"overload/{number}" for number in range(secrets)]
 confirmed: dict[str, list[float]] = {each: [] for each in ids}
@@ -23,7 +23,7 @@ def waits(stats: dict[str, Any]) -> int:
 
 
 def look(cache: SecretCache) -> None:
-    """Note what has been confirmed since the last look."""
+    """Record what has been confirmed since the last call."""
     now, stats = time.time(), cache.stats()
     for secret in stats["secrets"]:
         if secret["age_seconds"] is not None:
@@ -43,7 +43,7 @@ with SecretCache(refresh_interval=interval, max_size=secrets) as cache:
     threading.Thread(target=lambda: (sys.stdin.readline(), ended.set()), daemon=True).start()
     read, stood_still = time.monotonic(), 0
     while not ended.wait(1):
-        # The machine is too busy to let this process read as often as it means to.
+        # The machine was too busy for this process to read on time.
         stood_still += time.monotonic() - read > STILL
         for each in ids:
             cache.get_secret_string(each)

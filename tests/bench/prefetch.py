@@ -1,4 +1,4 @@
-"""Fetches a thousand secrets before they are read; prints the calls that took."""
+"""Prefetches a thousand secrets; prints the number of calls, by operation, as JSON."""
 
 import json
 import sys

@@ -1,6 +1,6 @@
-"""A rotation function as one is written in Python: boto3, a database driver, and createSecret.
+"""A typical rotation function in Python: boto3, a database driver, and createSecret.
 
-It speaks the Runtime API itself, in the fewest lines, where Lambda's own Python runtime would import more.
+It calls the Runtime API directly in as few lines as possible; Lambda's own Python runtime would import more.
 """
 
 import http.client

@@ -1,4 +1,4 @@
-"""Four threads read one secret while its refresh takes a second; prints how many of their reads waited."""
+"""Four threads read one secret while its refresh takes a second; prints how many of them waited."""
 
 import sys
 import threading
@@ -10,7 +10,7 @@ READERS = 4
 
 
 class Slow:
-    """A client whose first answers come at once, and whose later ones take a second."""
+    """A client that answers immediately at first, and after `delay` seconds once that is set."""
 
     def __init__(self) -> None:
         self.delay = 0.0

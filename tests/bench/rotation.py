@@ -1,4 +1,4 @@
-"""The proofs of rotation that take their time: the whole kill matrix, a thousand rotations in a row, the overhead.
+"""The slow proofs of rotation: the full kill matrix, a thousand rotations in a row, the overhead, the model checker.
 
 `python tests/bench/rotation.py [kill|rows|overhead|model ...]` runs them alone.
 """
@@ -20,9 +20,9 @@ sys.path.insert(0, str(ROOT / "tests" / "bench"))
 from figures import Figure, table  # noqa: E402
 
 ROTATIONS = 1000
-"""How many in a row, of each strategy."""
+"""How many in a row, with each strategy."""
 TURNS = 40
-"""How often a full rotation and a bare one take turns."""
+"""How many times a full rotation and its bare calls alternate."""
 WIDER_BOUNDS = {
     "one more disturbance beside a second driver": {"ROTATION_MODEL_SECOND_DRIVER": "2"},
     "one more disturbance beside a person's command": {
@@ -30,7 +30,7 @@ WIDER_BOUNDS = {
         "ROTATION_MODEL_COMMAND_BESIDE": "2",
     },
 }
-"""How much further than in the tests the model is explored."""
+"""Bounds of the model checker, wider than in the tests."""
 
 
 def kill() -> list[Figure]:
@@ -47,7 +47,7 @@ def kill() -> list[Figure]:
 
 
 def rows() -> list[Figure]:
-    """Rotate again and again under two plain clients."""
+    """Rotate again and again while two plain clients log in."""
     figures = []
     for row in proofs("rows", str(ROTATIONS)):
         what = f"{row['rotations']:,} rotations in a row, {row['server']}, {row['strategy']}"
@@ -63,7 +63,7 @@ def rows() -> list[Figure]:
 
 
 def overhead() -> list[Figure]:
-    """Compare a full rotation with the bare calls, in turns."""
+    """Compare full rotations with their bare calls, in turn."""
     return [
         Figure(
             f"a rotation against its bare calls, {row['server']}, {row['strategy']}",
@@ -76,7 +76,7 @@ def overhead() -> list[Figure]:
 
 
 def model() -> list[Figure]:
-    """Explore further than the tests do: beside a second driver, one more thing may go wrong."""
+    """Explore further than the tests: with a second driver, or a person's command, one more thing can go wrong."""
     optimised = "profile.dev.package.secretcache-rotation.opt-level=3"
     command = ["cargo", "test", "--config", optimised, "--package", "secretcache-rotation", "--test", "model"]
     figures = []
@@ -96,7 +96,7 @@ PARTS = {"kill": kill, "rows": rows, "overhead": overhead, "model": model}
 
 
 def rotation(only: list[str]) -> list[Figure]:
-    """Build the proofs and run these parts of them."""
+    """Build the proofs and run these parts."""
     build = ["cargo", "build", "--package", "secretcache-tests", "--bins"]
     subprocess.run(build, check=True, cwd=ROOT)
     return [figure for part in only for figure in PARTS[part]()]

@@ -1,7 +1,7 @@
-"""A simulated month of rotations: how soon new versions are held, and what that costs, for ours and AWS's library.
+"""A simulated month of rotations: how soon processes hold new versions, at what cost, with ours and AWS's library.
 
-The simulation itself is a Rust program, `simulation/`, around the pure half of the cache. This makes figures, a table
-(`target/bench/simulation.md`) and a plot (`target/bench/simulation.svg`) of its results.
+The simulation is a Rust program, `simulation/`, around the I/O-free part of the cache. This script turns its results
+into figures, a table (`target/bench/simulation.md`) and a plot (`target/bench/simulation.svg`).
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from figures import Figure, number, table
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parents[1] / "target" / "bench"
 FLEET = 10_000
-"""The fleet that figures and plot are about."""
+"""The size of the fleet in figures and plot."""
 NOISE = 1.02
-"""What two samples of the same behaviour may differ by."""
+"""The largest ratio between two samples of the same behaviour."""
 OFFICIAL = "both permissions"
 TOLD = ("schedule told", "schedule told, one secret")
 USUAL = 0.15
-"""Staleness p99 after rotations at a usual time, in terms of AWS's library's; and calls, in terms of its calls."""
+"""Targets relative to AWS's library: staleness p99 after rotations at a usual time and, in `CALLS`, the calls."""
 CALLS = 1.05
 HABITS = {
     "regular": ("at a usual time", "come at a usual time within their window, give or take a minute"),
     "anywhere": ("anywhere in the window", "come at any time within their window"),
 }
 PLAIN, THEIR_P99 = 0.75, 0.913
-"""What AWS's library looks after on average, and how late in 99 of 100 cases it is, in intervals."""
+"""AWS's library, in intervals: the average time between two polls, and the p99 of its staleness."""
 WIDEST = THEIR_P99 / 0.99
-"""How far apart even looks may be, to be no later."""
+"""The largest distance between evenly spaced polls that are no later than AWS's library, in intervals."""
 
 Row = dict[str, Any]
 
 
 def simulation(processes: int = 20) -> list[Figure]:
-    """Build and run the simulation, write table and plot, and give the figures. `processes`: how many are sampled."""
+    """Build and run the simulation, write table and plot, and return the figures. `processes` is the sample size."""
     rows = run(processes)
     OUTPUT.mkdir(parents=True, exist_ok=True)
     (OUTPUT / "simulation.md").write_text(report(rows), encoding="utf-8")
@@ -62,7 +62,7 @@ def run(processes: int) -> list[Row]:
 
 
 def figures(rows: list[Row]) -> list[Figure]:
-    """Compare processes with all ten secrets with the official library at the same interval: late news, and calls."""
+    """Compare staleness and calls of processes with all ten secrets with the official library at the same interval."""
     found = []
     for row in (row for row in rows if row["fleet"] == FLEET and row["access"] not in (OFFICIAL, TOLD[1])):
         other = official(rows, row)
@@ -86,36 +86,37 @@ def figures(rows: list[Row]) -> list[Figure]:
 
 
 def least(share: float) -> float:
-    """Give the least p99, in terms of theirs, that looks within the budget can have in a window of this share of the
-    time, if rotations come anywhere in it: all looks evenly, before the window as wide as unexpected rotations permit.
+    """Return the lowest p99, relative to theirs, that polls within the budget can reach if rotations come anywhere in a
+    window of this share of the time. Polls in the window are evenly spaced; before it, they are as far apart as
+    unexpected rotations permit.
     """
-    watched = share / 2  # until it has come
+    watched = share / 2  # on average, the rotation comes in the middle
     distance = watched / (1 / PLAIN - (1 - watched) / WIDEST)
     return min(0.99 * distance / THEIR_P99, 1)
 
 
 def official(rows: list[Row], row: Row) -> Row:
-    """Find what AWS's library came to under the same circumstances."""
+    """Return the row of AWS's library under the same circumstances."""
     same = ("habit", "ttl", "fleet")
     return next(o for o in rows if o["policy"] == "official" and all(o[key] == row[key] for key in same))
 
 
 def report(rows: list[Row]) -> str:
-    """Write everything down."""
+    """Return the report as Markdown."""
     parts = ["# A simulated month of rotations", ""]
     parts += [
-        "Thirty days of made-up time, ten secrets: two each rotated hourly, every 4 hours, daily, weekly and monthly"
-        " by schedule, in windows of 1, 1, 1, 4 and 24 hours, and a fifth of all rotations at any other time. Rotations"
-        " last 5 to 30 s between their first step and their last. All processes read all secrets all the time and run"
-        " for the whole month. They are independent of each other, so fleets are samples of processes, with calls"
-        " scaled up, in twenty worlds with rotations of their own; the maximum is that of the sample. Staleness is the"
-        " time in seconds from the end of a rotation until a process holds its version. $0.05 for 10,000 calls. Secrets"
-        ' of one process share what they save; "one secret" is a process for each, which has nothing to share.',
+        "Thirty simulated days with ten secrets. Two each rotate hourly, every 4 hours, daily, weekly and monthly by"
+        " schedule, in windows of 1, 1, 1, 4 and 24 hours; a fifth of all rotations come at any other time. A rotation"
+        " takes 5 to 30 s from its first step to its last. All processes read all secrets all the time and run for the"
+        " whole month. They are independent of each other, so fleets are samples of processes, with calls scaled up,"
+        " in twenty worlds that each have their own rotations; the maximum is the sample's. Staleness is the time in"
+        " seconds from the end of a rotation until a process holds its version. 10,000 calls cost $0.05. The secrets"
+        ' of one process share the calls they save; "one secret" is a process per secret, which has nothing to share.',
         "",
-        "The service's own schedules are of four hours and more. Hourly rotation stands for jobs of one's own; those"
-        " come at a usual time, if anything does. With an interval of an hour, one such secret alone has nothing to"
-        " spend on unexpected rotations: after those it is some per cent later than 1.2.0. The figures are those of"
-        " processes with all ten.",
+        "The service rotates every four hours at most. Hourly rotation represents jobs outside the service, which run"
+        " at a usual time if anything does. With an interval of an hour, a process with one such secret has no calls to"
+        " spare for unexpected rotations: after those it is a few per cent later than 1.2.0. The figures are for"
+        " processes with all ten secrets.",
     ]
     for habit, (_, meaning) in HABITS.items():
         parts += ["", f"## Where scheduled rotations {meaning}", ""]
@@ -134,7 +135,7 @@ def report(rows: list[Row]) -> str:
         parts.append(markdown(lines))
         parts += [
             "",
-            f"By schedule, of {FLEET:,} processes: calls and p99 staleness in terms of 1.2.0's.",
+            f"By schedule, for {FLEET:,} processes: calls and p99 staleness relative to 1.2.0's.",
             "",
         ]
         head = ["interval", "processes with", "schedule", "calls", "scheduled p99", "unscheduled p99"]
@@ -165,12 +166,12 @@ def by_schedule(row: Row, other: Row) -> list[list[str]]:
 
 
 WHY = (
-    "The last column is arithmetic: with as many calls as 1.2.0 makes, one in three quarters of the interval, and no"
-    " later than it after unexpected rotations, which takes one in 0.92 of the interval, a quarter of a look is saved"
-    " in each interval. A tenth of its p99 takes 10.8 looks in an interval, for half the window on average, until the"
-    " rotation has come. So it can be had for windows of up to a twentieth of the time, once enough is saved for the"
-    " first; not for an hour in four, and not for hourly rotation at any time of the hour. (At 60 s less will do, as a"
-    " rotation is seen under way.)"
+    "The last column is arithmetic. 1.2.0 makes one call in three quarters of the interval. To be no later than 1.2.0"
+    " after unexpected rotations takes one poll in 0.92 of the interval, so a quarter of a poll is saved in each"
+    " interval. A tenth of 1.2.0's p99 takes 10.8 polls in an interval, on average for half the window, until the"
+    " rotation has come. That is possible for windows of up to a twentieth of the time, once enough polls are saved"
+    " for the first; it is not for an hour in four, nor for hourly rotation at any time of the hour. (At 60 s, fewer"
+    " are enough, because polls see a rotation under way.)"
 )
 
 
@@ -199,7 +200,7 @@ def plot(rows: list[Row]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" font-family="sans-serif"'
         ' font-size="12" fill="#222222">',
         f'<rect width="{WIDTH}" height="{height:.0f}" fill="white"/>',
-        f'<text x="{LEFT}" y="24" font-size="16" font-weight="bold">How stale, for how much: {FLEET:,} processes, ten'
+        f'<text x="{LEFT}" y="24" font-size="16" font-weight="bold">Staleness against cost: {FLEET:,} processes, ten'
         " secrets, a month</text>",
     ]
     for place, (name, colour) in enumerate(SERIES.values()):
@@ -257,8 +258,6 @@ def panel(rows: list[Row], kind: str, left: float, top: float, across: tuple[flo
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument(
-        "--processes", type=int, default=20, help="how many are sampled; fewer are quicker"
-    )
+    arguments.add_argument("--processes", type=int, default=20, help="how many to sample; fewer are faster")
     print(table(simulation(arguments.parse_args().processes)))
     print("\nwritten to target/bench/simulation.md and simulation.svg")

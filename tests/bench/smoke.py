@@ -1,4 +1,4 @@
-"""Reads one secret in every way the wheel offers; for interpreters other than the one that built it."""
+"""Reads one secret through every interface of the wheel, on interpreters other than the one that built it."""
 
 import asyncio
 import platform

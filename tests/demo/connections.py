@@ -1,7 +1,7 @@
-"""A program that opens connections all the time with what a cache gives it. Runs with our library or with AWS's own.
+"""A program that keeps opening connections with the credentials of a cache, from our library or from AWS's own.
 
-Prints ``ready`` once each thread has connected, goes on until standard input ends, then prints every attempt as JSON:
-the time it ended, and how the server refused it if it did.
+Prints ``ready`` once each thread has connected, runs until standard input ends, then prints every attempt as JSON: the
+time it ended, and the server's error if it was refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import psycopg
 
 THREADS = 4
 PAUSE = 0.02
-"""Seconds between attempts of a thread, so that two of these programs leave room for the server."""
+"""Seconds between attempts of a thread, so that two of these programs do not starve the server."""
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("library", choices=["ours", "official"])
     parser.add_argument("secret_id")
     parser.add_argument("--interval", type=float, required=True, help="the refresh interval, in seconds")
-    parser.add_argument("--server", required=True, help="where the database is, as a connection string")
+    parser.add_argument("--server", required=True, help="the database, as a connection string")
     arguments = parser.parse_args()
 
     def log_in(user: str, password: str) -> psycopg.Connection[Any]:
@@ -74,7 +74,7 @@ def with_ours(secret_id: str, interval: float, log_in: LogIn) -> Callable[[], ps
 
 
 def with_official(secret_id: str, interval: float, log_in: LogIn) -> Callable[[], psycopg.Connection[Any]]:
-    """Connect with what the cache holds, which is all that AWS's library offers."""
+    """Connect with the cached value, which is all that AWS's library offers."""
     import boto3
 
     from aws_secretsmanager_caching import SecretCache, SecretCacheConfig

@@ -1,4 +1,4 @@
-"""Shows, on this machine alone, programs whose secret changes while they run. Prints no secret."""
+"""Show programs whose secret changes while they run, all on this machine. Prints no secret."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BOLD, PLAIN = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--official", required=True, help="a Python that has AWS's own library")
+    arguments.add_argument("--official", required=True, help="a Python with AWS's caching library installed")
     official = arguments.parse_args().official
     with rotation.Database() as database, Endpoint("debug", "--control", *database.stands_in) as endpoint:
         os.environ.update(endpoint.environment)
@@ -37,7 +37,7 @@ def show(endpoint: Endpoint, database: rotation.Database, official: str) -> None
     title("A Secrets Manager endpoint on this machine")
     say(f"secretcache local, at {endpoint.url}")
 
-    title("The secret, made by the aws command line as the article has it (tests/demo/article.sh)")
+    title("The secret, created with the aws command line as in the article (tests/demo/article.sh)")
     created = json.loads(run("bash", str(HERE / "article.sh")))
     versions = [created["VersionId"]]
     say(f"{created['Name']}, version {versions[0][:8]}")
@@ -48,7 +48,7 @@ def show(endpoint: Endpoint, database: rotation.Database, official: str) -> None
     calls, reads = calls_for_secrets(endpoint), ours["reads"]
     say(f"{reads:,} reads, {calls} calls to Secrets Manager")
 
-    title(f"Programs that run while the secret changes (with an interval of {INTERVAL} s, not 300 s)")
+    title(f"Programs that run while the secret changes (refresh interval {INTERVAL} s instead of 300 s)")
     watchers = [Watcher("drop-in with a boto3 client", drop_in()), Watcher("secretcache alone", idiomatic())]
     for watcher in watchers:
         say(f"{'':8}{watcher.name:<30} reads {fingerprint(watcher.first)}")
@@ -63,7 +63,7 @@ def show(endpoint: Endpoint, database: rotation.Database, official: str) -> None
             say(f"+{took:4.1f} s  {watcher.name:<30} reads {fingerprint(value)}")
     for watcher in watchers:
         watcher.stop()
-    say("No refresh was asked for: the values came in the background, and no read waited for them.")
+    say("Nothing forced a refresh: the values arrived in the background, and no read waited for them.")
     reads += sum(watcher.reads for watcher in watchers)
     calls = calls_for_secrets(endpoint)
 
@@ -71,7 +71,7 @@ def show(endpoint: Endpoint, database: rotation.Database, official: str) -> None
     theirs = json.loads(run(official, str(HERE / "measure.py")))
     say(f"{theirs['reads']:,} reads, {duration(theirs['hit'])} each")
 
-    title("The password rotates twice while both libraries' users open connections all the time")
+    title("The password rotates twice while programs with either library keep opening connections")
     database.set_password(credentials["username"], json.loads(value)["password"])
     outcome = rotation.act(database, endpoint.url, SECRET, interval=INTERVAL, official=official, say=say)
 
@@ -84,11 +84,11 @@ def show(endpoint: Endpoint, database: rotation.Database, official: str) -> None
     row("that is", f"{theirs['hit'] / ours['hit']:,.0f} times faster")
     for band in (outcome.ours, outcome.official):
         row(f"rotations, with {band.name}", f"{len(band.attempts):,} connections, {band.failures:,} refused")
-    row("drawn in", str(outcome.picture.relative_to(Path.cwd())))
+    row("picture", str(outcome.picture.relative_to(Path.cwd())))
 
 
 def drop_in() -> Callable[[], str | None]:
-    """Build the article's cache again, only with a short interval."""
+    """Build the article's cache with a short interval."""
     import boto3
 
     from aws_secretsmanager_caching import SecretCache, SecretCacheConfig
@@ -107,7 +107,7 @@ def idiomatic() -> Callable[[], str | None]:
 
 
 def put(value: str) -> str:
-    """Change the secret by the aws command line, and give the new version's id."""
+    """Change the secret with the aws command line; return the new version's id."""
     answer = run("aws", "secretsmanager", "put-secret-value", "--secret-id", SECRET, "--secret-string", value)
     return json.loads(answer)["VersionId"]
 

@@ -1,4 +1,4 @@
-"""Runs the article's snippet and times its reads; prints what it found as JSON. Runs under either library."""
+"""Runs the article's snippet and times its reads; prints the results as JSON. Runs with either library."""
 
 import json
 import time
@@ -11,7 +11,7 @@ first = time.perf_counter() - start
 
 
 def hit(reads: int) -> float:
-    """Give the seconds a read takes, the fastest of ten rounds."""
+    """Return the seconds per read, from the fastest of ten rounds."""
     read = article.cache.get_secret_string
     rounds = []
     for _ in range(10):

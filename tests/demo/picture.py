@@ -9,7 +9,7 @@ from html import escape
 
 WIDTH, BAND, GAP, LEFT, TOP = 960, 150, 56, 64, 64
 SLOT = 0.1
-"""Seconds a bar stands for."""
+"""Seconds per bar."""
 GOOD, BAD, INK, FAINT = "#2f7d4f", "#c62828", "#222222", "#8a8a8a"
 
 
@@ -22,12 +22,12 @@ class Band:
 
     @property
     def failures(self) -> int:
-        """How many attempts failed."""
+        """The number of attempts that failed."""
         return sum(failed for _, failed in self.attempts)
 
 
 def draw(title: str, bands: Sequence[Band], rotations: Sequence[tuple[float, float, str]]) -> str:
-    """Draw the bands one below the other, and the rotations, as start, end and name, behind all of them."""
+    """Draw the bands one below the other, and the rotations (start, end, name) behind all of them."""
     seconds = max(time for band in bands for time, _ in band.attempts) + SLOT
     across = (WIDTH - LEFT - 24) / seconds
     height = TOP + len(bands) * (BAND + GAP) + 16

@@ -1,4 +1,4 @@
-"""The demo's second act: the database's password rotates while two programs open connections all the time."""
+"""The demo's second act: the database's password rotates while two programs keep opening connections."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ class Database:
 
     @property
     def server(self) -> str:
-        """Where it is, as a connection string."""
+        """The server's connection string, without credentials."""
         return f"host={self._address['host']} port={self._address['port']} dbname=checkout"
 
     @property
     def stands_in(self) -> list[str]:
-        """The options of `secretcache local` that have it reached in place of the article's."""
+        """The options that make `secretcache local` connect to it instead of the article's server."""
         real = f"{self._address['host']}:{self._address['port']}"
         return ["--map-host", f"{PRODUCTION}={real}", "--db-plaintext"]
 
     @property
     def administrator(self) -> dict[str, str]:
-        """The administrator's credential, as a secret has it."""
+        """The administrator's credential, as in a secret."""
         return {"username": self._address["user"], "password": self._address["password"]}
 
     def admin(self, dbname: str = "checkout") -> psycopg.Connection[Any]:
@@ -66,7 +66,7 @@ class Database:
         return psycopg.connect(self.server, autocommit=True, dbname=dbname, **who)
 
     def set_password(self, user: str, password: str) -> None:
-        """Give a user the password that its secret has by now."""
+        """Set a user's password to the one that its secret has now."""
         statement = sql.SQL("alter role {} password {}").format(sql.Identifier(user), sql.Literal(password))
         with self.admin() as admin:
             admin.execute(statement)
@@ -82,7 +82,7 @@ class Database:
 
 @dataclass
 class Outcome:
-    """What the programs saw: attempts and refusals of each, and where it is drawn."""
+    """Each program's attempts and failures, and the file of the picture."""
 
     ours: Band
     official: Band
@@ -90,7 +90,7 @@ class Outcome:
 
 
 def act(database: Database, url: str, secret_id: str, *, interval: float, official: str, say: Say) -> Outcome:
-    """Rotate twice under load, and draw what happened. `url` is the endpoint's, with its control path."""
+    """Rotate twice under load, and draw what happened. `url` is the endpoint's, which has its control API enabled."""
     asm = boto3.client("secretsmanager")
     rotations: list[tuple[float, float, str]] = []
     command = ("connections.py", secret_id, str(interval), database.server)
@@ -120,9 +120,9 @@ def act(database: Database, url: str, secret_id: str, *, interval: float, offici
 
 
 def _name_administrator(asm: Any, database: Database, secret_id: str) -> None:
-    """Keep the administrator's credential as a secret, and name it in the program's."""
+    """Store the administrator's credential as a secret, and name it in the program's secret."""
     current = json.loads(asm.get_secret_value(SecretId=secret_id)["SecretString"])
-    # Where the administrator logs in is for its own secret to say.
+    # The administrator's own secret must say where the administrator logs in.
     server = {field: current[field] for field in ("engine", "host", "port") if field in current}
     administrator = json.dumps(server | database.administrator)
     master = asm.create_secret(Name="prod/checkout/admin", SecretString=administrator)
@@ -131,7 +131,7 @@ def _name_administrator(asm: Any, database: Database, secret_id: str) -> None:
 
 
 def _rotate(url: str, secret_id: str, function: str) -> tuple[float, float]:
-    """Rotate as the article does, with the aws command line, and give when that began and ended."""
+    """Rotate as the article does, with the aws command line; return when that began and ended."""
     rotate = [
         "aws",
         "secretsmanager",
@@ -157,7 +157,7 @@ def _rotate(url: str, secret_id: str, function: str) -> tuple[float, float]:
 
 @contextmanager
 def _program(python: str, library: str, script: str, *arguments: str) -> Iterator[Any]:
-    """Run a program that connects all the time; called, what this gives ends it and gives its attempts."""
+    """Run a program that keeps connecting; yield a function that ends it and returns its attempts."""
     secret_id, interval, server = arguments
     options = ["--interval", interval, "--server", server]
     command = [python, str(HERE / script), library, secret_id, *options]

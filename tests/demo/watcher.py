@@ -1,4 +1,4 @@
-"""A program that reads its secret all the time, as the demo's reader would have it."""
+"""A program that keeps reading its secret, as a user's program would."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 
 def fingerprint(value: str) -> str:
-    """Give what may be shown of a secret."""
+    """Return what is safe to show of a secret."""
     return f"{len(value)} characters, SHA-256 {hashlib.sha256(value.encode()).hexdigest()[:8]}"
 
 
 class Watcher:
-    """Reads in a thread of its own until stopped, and notes when which value arrived."""
+    """Reads in a thread until stopped, and records when each value arrived."""
 
     def __init__(self, name: str, read: Callable[[], str | None]) -> None:
         self.name, self.reads, self.slowest = name, 0, 0.0
@@ -28,7 +28,7 @@ class Watcher:
         self._thread.start()
 
     def wait_for(self, value: str, within: float) -> float:
-        """Wait until `value` arrives, and give the time it did."""
+        """Wait until `value` arrives; return the time it did."""
         with self._changed:
             wanted = fingerprint(value)
             if not self._changed.wait_for(lambda: wanted in self._arrivals, within):

@@ -1,11 +1,11 @@
-//! The borders between the crates, and the rules of the house that no other tool holds.
+//! The boundaries between the crates, and the rules of the workspace that no other tool enforces.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Which of ours each of ours may depend on; a crate that is not listed may not exist.
+/// The workspace crates that each crate may depend on. Every crate must be listed.
 const ARROWS: [(&str, &[&str]); 9] = [
     ("secretcache", &[]),
     ("secretcache-rotation", &["secretcache"]),
@@ -21,7 +21,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ),
 ];
 
-/// Longer files are about more than one thing.
+/// A file with more lines is about more than one thing.
 const MOST_LINES: usize = 600;
 
 fn root() -> PathBuf {
@@ -35,14 +35,14 @@ fn output(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// Files under version control, and those that are about to be.
+/// Files under version control, and new files that git does not ignore.
 fn files() -> Vec<String> {
     let arguments = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
     let files: BTreeSet<_> = output("git", &arguments).split_terminator('\0').map(str::to_owned).collect();
     files.into_iter().filter(|file| root().join(file).is_file()).collect()
 }
 
-/// The text files among those, each with its text.
+/// The text files among them, each with its text.
 fn texts() -> impl Iterator<Item = (String, String)> {
     files().into_iter().filter_map(|file| {
         let text = fs::read_to_string(root().join(&file)).ok()?;
@@ -65,7 +65,7 @@ fn crates_depend_in_one_direction() {
     assert!(ours.contains("secretcache"));
     for package in packages {
         let name = package["name"].as_str().unwrap();
-        let allowed = allowed.get(name).unwrap_or_else(|| panic!("{name} has no place in the house"));
+        let allowed = allowed.get(name).unwrap_or_else(|| panic!("{name} is not listed in ARROWS"));
         for dependency in package["dependencies"].as_array().unwrap() {
             let on = dependency["name"].as_str().unwrap();
             assert!(!ours.contains(on) || allowed.contains(&on), "{name} may not depend on {on}");
@@ -73,8 +73,8 @@ fn crates_depend_in_one_direction() {
     }
 }
 
-/// tokio's signals and processes bring a pipe and a handler of `SIGCHLD` for the whole process into every runtime, also
-/// those of libraries that use neither; a forked child then reads from a descriptor that is no longer its own.
+/// tokio's features `signal` and `process` add a pipe and a process-wide `SIGCHLD` handler to every runtime, even in
+/// libraries that use neither. A forked child would then read from a descriptor that is no longer its own.
 #[test]
 fn nothing_is_process_global() {
     let target = "--target=x86_64-unknown-linux-gnu";
@@ -98,7 +98,7 @@ fn files_are_about_one_thing() {
     assert!(long.is_empty(), "longer than {MOST_LINES} lines: {long:?}");
 }
 
-/// Written by a tool, and as long as that likes.
+/// Checks whether a tool writes the file, which can then have any length.
 fn is_generated(file: &str) -> bool {
     matches!(
         file,
@@ -121,7 +121,7 @@ fn every_rust_file_says_what_it_is_for() {
     assert!(silent.is_empty(), "no doc comment in the first line: {silent:?}");
 }
 
-/// A page that names the tests which prove it is as good as those tests.
+/// These pages name tests as proof, so the tests must exist.
 #[test]
 fn the_tests_that_the_documents_name_exist() {
     names_tests("docs/official-functions.md", 30);
@@ -147,7 +147,7 @@ fn names_tests(file: &str, at_least: usize) {
 #[test]
 fn libraries_do_not_print() {
     let macros = ["println!", "print!", "eprintln!", "eprint!", "dbg!"];
-    // This file names them, the benchmark is a program that has nothing else to do, and a build script talks to cargo so.
+    // This file names the macros, benchmarks exist to print, and a build script prints to talk to cargo.
     let may = |file: &str| {
         file == "tests/tests/boundaries.rs" || file.starts_with("tests/bench/") || file.ends_with("/build.rs")
     };
@@ -159,10 +159,11 @@ fn libraries_do_not_print() {
             lines.map(|(number, _)| format!("{file}:{}", number + 1)).collect::<Vec<_>>()
         })
         .collect();
-    assert!(loud.is_empty(), "written past the program's own output: {loud:?}");
+    assert!(loud.is_empty(), "lines that print directly: {loud:?}");
 }
 
-/// In code rather than in a comment (examples in documentation may print), and not as the end of another name.
+/// Checks whether a line calls the macro in code, not in a comment (examples in documentation may print) and not as the
+/// end of another name.
 fn calls_macro(line: &str, name: &str) -> bool {
     let code = line.split("//").next().unwrap_or_default();
     code.match_indices(name).any(|(place, _)| {
@@ -173,7 +174,7 @@ fn calls_macro(line: &str, name: &str) -> bool {
 
 #[test]
 fn no_file_knows_the_machine_it_was_written_on() {
-    // Written apart, so that this file does not find itself.
+    // Concatenated, so that the test does not find this file.
     let here = root().display().to_string();
     let marks =
         [["/ho", "me/"].concat(), ["/Us", "ers/"].concat(), ["/ro", "ot/"].concat(), format!("{here}/")];
@@ -187,7 +188,7 @@ fn no_file_knows_the_machine_it_was_written_on() {
     assert!(telling.is_empty(), "{telling:#?}");
 }
 
-/// Not in the middle of another path or of a URL.
+/// Checks whether a path in the line begins with the mark, outside another path or a URL.
 fn begins_a_path(line: &str, mark: &str) -> bool {
     line.match_indices(mark).any(|(place, _)| {
         let before = line[..place].chars().next_back();
@@ -197,7 +198,7 @@ fn begins_a_path(line: &str, mark: &str) -> bool {
     })
 }
 
-/// The inventory that a review reads; what it promises is held here.
+/// Compares the inventory of unsafe code, which reviewers read, with the code.
 #[test]
 fn unsafe_code_is_listed_and_grows_no_more() {
     const PAGE: &str = "docs/security/unsafe.md";
@@ -227,7 +228,7 @@ fn unsafe_code_is_listed_and_grows_no_more() {
     names_tests(PAGE, 12);
 }
 
-/// In code, rather than in a comment or in the middle of a text.
+/// Checks whether a line has the word `unsafe` in code, not in a comment or in a longer word.
 fn says_unsafe(line: &str) -> bool {
     let code = line.split("//").next().unwrap_or_default();
     code.split(|sign: char| !sign.is_alphanumeric() && sign != '_' && sign != '-')

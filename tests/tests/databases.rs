@@ -1,4 +1,4 @@
-//! The database servers that other tests rely on: there, closed to strangers, and gone when they should be.
+//! The database servers that other tests rely on: they start, refuse wrong passwords, and stop when they should.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use secretcache_tests::databases::{Database, Kind, Tls};
 
-/// Starting one shows that it takes its password and refuses another.
+/// `Database::start` itself checks that the server accepts its password and refuses another.
 fn starts_and_stops(kind: Kind, tls: Tls) {
     let database = Database::start(kind, tls).unwrap_or_else(|problem| panic!("{problem}"));
     let port = database.address.port;
@@ -18,7 +18,7 @@ fn starts_and_stops(kind: Kind, tls: Tls) {
     assert!(!accepts(port), "the server outlived its fixture");
 }
 
-/// Whether anybody listens.
+/// Checks whether the port accepts connections.
 fn accepts(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
@@ -97,7 +97,7 @@ fn a_server_outlives_the_thread_that_started_it_but_not_the_process() {
         !accepts(port)
     });
     assert!(is_gone, "the server outlived the process that started it");
-    // Who is killed cannot tidy up.
+    // A killed process cannot clean up.
     let folder = std::env::temp_dir().join(format!("secretcache-redis-{}-0", program.id()));
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -1,4 +1,4 @@
-//! What the documentation promises about itself.
+//! Checks on the documentation: its links, `make` targets, copied code and table of contents.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The Markdown files of the book, relative to `docs/`.
+/// Lists the Markdown files in a folder and its subfolders.
 fn pages(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
@@ -40,7 +40,7 @@ fn every_page_is_in_the_table_of_contents() {
     assert_eq!(listed, present, "docs/SUMMARY.md lists the left, docs/ holds the right");
 }
 
-/// A link to a file, or to a heading of one, leads somewhere. Links to the web are left alone.
+/// A link to a file, or to a heading in a file, has a target. Links to the web are not checked.
 #[test]
 fn links_between_documents_lead_somewhere() {
     let mut broken = Vec::new();
@@ -62,7 +62,7 @@ fn links_between_documents_lead_somewhere() {
     assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
 }
 
-/// Whatever `make …` a document names is a target.
+/// Every `make …` that a document names is a target.
 #[test]
 fn every_make_target_that_is_named_exists() {
     let mut makefiles = read("Makefile");
@@ -89,7 +89,7 @@ fn every_make_target_that_is_named_exists() {
     assert!(named > 50, "only {named} are found");
 }
 
-/// All Markdown files of the project, as git tracks them.
+/// All Markdown files that git tracks.
 fn documents() -> Vec<PathBuf> {
     let listed =
         std::process::Command::new("git").args(["ls-files", "*.md"]).current_dir(root()).output().unwrap();
@@ -118,7 +118,7 @@ fn headings(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The README cannot hide the lines that make an example compile; the book can, and does compile.
+/// The README cannot hide the lines that an example needs to compile. The book can, and its examples are compiled.
 #[test]
 fn the_rust_of_the_readme_is_compiled_in_the_book() {
     let book = read("docs/getting-started/rust.md");
@@ -129,8 +129,8 @@ fn the_rust_of_the_readme_is_compiled_in_the_book() {
     }
 }
 
-/// GitHub shows the pages as well, and includes nothing, so what comes from a file stands in the page: a code block after
-/// `<!-- from FILE -->` is that file, without the comment that heads a Rust module.
+/// GitHub shows the pages too and cannot include files, so pages contain copies. A code block after
+/// `<!-- from FILE -->` is that file, without the comment at the top of a Rust module.
 #[test]
 fn code_that_comes_from_a_file_is_that_file() {
     let mut compared = 0;
@@ -142,7 +142,7 @@ fn code_that_comes_from_a_file_is_that_file() {
             let (_, code) = rest.split_once('\n').unwrap();
             let source = read(path);
             let source = if path.ends_with(".rs") { source.split_once("\n\n").unwrap().1 } else { &source };
-            assert_eq!(code.split("```").next(), Some(source), "{}: copy {path} to it", file.display());
+            assert_eq!(code.split("```").next(), Some(source), "{}: copy {path} into it", file.display());
             compared += 1;
         }
     }

@@ -9,8 +9,8 @@ use secretcache_tests::rotations::{Kind, matrix};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_killed_anywhere_is_completed_by_the_next_run_and_locks_nobody_out() {
-    // One PostgreSQL for everything, the newest for who may grant what, and one with pooled sessions. `bench/rotation.py` runs
-    // all.
+    // One PostgreSQL for everything, the newest for its rules on granting roles, and one with pooled sessions.
+    // `bench/rotation.py` runs all.
     let subjects: Vec<_> = Kind::ALL
         .into_iter()
         .flat_map(Kind::subjects)
@@ -25,7 +25,7 @@ async fn a_rotation_killed_anywhere_is_completed_by_the_next_run_and_locks_nobod
     let matrix = matrix(&subjects, program).await.unwrap_or_else(|problem| panic!("{problem}"));
     let written = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("kill-matrix.md");
     std::fs::write(&written, format!("{}\n{}", matrix.table(), matrix.details())).unwrap();
-    // Past the capture of the test harness: the table is the result.
+    // Bypasses the test harness's capture, because the table is the result.
     let _ = writeln!(std::io::stderr(), "{}", matrix.table());
     assert_eq!(matrix.faults(), Vec::<String>::new());
 }

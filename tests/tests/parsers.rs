@@ -1,4 +1,4 @@
-//! What reads a stranger's bytes survives them: the seeds of the fuzz targets, cut off, changed and mixed.
+//! Parsers of untrusted bytes never panic: each runs on the seeds of the fuzz targets, truncated, changed and mixed.
 
 use std::fs;
 use std::panic;
@@ -31,7 +31,7 @@ fn a_strangers_bytes_break_no_parser() {
 #[test]
 fn a_strangers_bytes_break_no_parser_behind_a_socket() {
     static PANICKED: AtomicBool = AtomicBool::new(false);
-    // On whichever thread it happens: a server goes on after it.
+    // Records panics on every thread, because a server continues after one.
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |what| {
         PANICKED.store(true, Ordering::Relaxed);
@@ -41,7 +41,7 @@ fn a_strangers_bytes_break_no_parser_behind_a_socket() {
     assert!(!PANICKED.load(Ordering::Relaxed), "a thread panicked");
 }
 
-/// On each seed, on so many beginnings of it, and on so many variations.
+/// Runs a parser on each seed, on this many beginnings of it, and on this many variations.
 fn runs((name, parser): Parser, beginnings: usize, variations: usize) {
     let seeds = seeds(name);
     let mut random = StdRng::seed_from_u64(1);
@@ -55,7 +55,7 @@ fn runs((name, parser): Parser, beginnings: usize, variations: usize) {
     }
 }
 
-/// A seed with some bytes changed, and perhaps with a piece of another in it.
+/// Returns a seed with some bytes changed or removed, and perhaps with a piece of another in it.
 fn varied(seed: &[u8], seeds: &[Vec<u8>], random: &mut StdRng) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     for _ in 0..random.random_range(1..4) {

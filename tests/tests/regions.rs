@@ -1,5 +1,5 @@
-//! Several Regions in one cache: replicas are read while a secret's own Region does not answer. The endpoint has both Regions;
-//! the first is reached through a relay that can be cut, and its answers are spoiled by faults.
+//! Several Regions in one cache: replicas are read while a secret's own Region is unreachable. The endpoint has both
+//! Regions. The cache reaches the first through a relay that can be cut, and faults can change the answers of either.
 
 use std::future::Future;
 use std::iter;
@@ -26,7 +26,7 @@ struct World {
     relay: Relay,
 }
 
-/// The way to the first Region.
+/// A TCP relay to the first Region.
 struct Relay {
     url: String,
     to: String,
@@ -42,7 +42,7 @@ impl Relay {
         Self { url, to, running }
     }
 
-    /// Refuses connections from now on, and ends those there are.
+    /// Refuses new connections from now on, and closes existing ones.
     fn cut(&self) {
         self.running.lock().unwrap().take().expect("it runs").abort();
     }
@@ -66,7 +66,7 @@ async fn forward(listener: TcpListener, to: String) {
 }
 
 impl World {
-    /// With the secret `db` in us-east-1, whose version is `v1`, and its replica in eu-west-1.
+    /// Starts an endpoint with the secret `db`, value `v1`, in us-east-1, and its replica in eu-west-1.
     async fn start() -> Self {
         let options = Options { port: 0, control: true, ..Options::default() };
         let server = Server::bind(options).await.unwrap();
@@ -103,7 +103,7 @@ impl World {
         listening(self.builder().refresh_interval(Duration::from_millis(200)))
     }
 
-    /// Has reads of `db` in a Region end in this way from now on.
+    /// Applies this effect to all reads of `db` in a Region from now on.
     async fn spoil(&self, region: &str, effect: Effect) -> u64 {
         let arn = self.client.describe_secret().secret_id("db").send().await.unwrap().arn.unwrap();
         let fault = Fault {
@@ -142,15 +142,15 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    assert!(tokio::time::timeout(LONG, wait).await.is_ok(), "in vain: {what}");
+    assert!(tokio::time::timeout(LONG, wait).await.is_ok(), "timed out waiting: {what}");
 }
 
-/// The first event that is looked for. Listeners are called beside the answer to a read, perhaps after it.
+/// Waits for the first event that `look` accepts. Listeners can be called after the read has returned.
 fn wait_for<T>(told: &Receiver<Event>, look: impl FnMut(Event) -> Option<T>) -> T {
     iter::from_fn(|| told.recv_timeout(LONG).ok()).find_map(look).expect("the event comes")
 }
 
-/// What was told of replicas until now.
+/// Returns the text of all pending events about replicas.
 fn replicas(told: &Receiver<Event>) -> Vec<String> {
     told.try_iter()
         .filter(|event| matches!(event, Event::Replica { .. }))
@@ -171,11 +171,11 @@ async fn a_region_that_is_down_from_the_start_is_replaced_and_comes_back_by_itse
     assert!(text.contains(&world.relay.url), "{text}");
     world.put("v2", "AWSCURRENT").await;
     until("the new version comes from the replica", async || read(&cache).await == "v2").await;
-    assert_eq!(replicas(&told), [""; 0], "told once");
+    assert_eq!(replicas(&told), [""; 0], "reported once");
     assert!(cache.stats().replica_reads >= 2);
 
     world.relay.mend().await;
-    until("its own Region is asked again", async || {
+    until("its own Region is read again", async || {
         read(&cache).await;
         cache.stats().api_calls.contains_key("DescribeSecret") && {
             let before = cache.stats().replica_reads;
@@ -187,7 +187,7 @@ async fn a_region_that_is_down_from_the_start_is_replaced_and_comes_back_by_itse
     .await;
     assert_eq!(replicas(&told), [""; 0]);
     world.relay.cut();
-    until("another outage is told", async || {
+    until("another outage is reported", async || {
         read(&cache).await;
         replicas(&told).len() == 1
     })
@@ -209,12 +209,12 @@ async fn a_region_that_hangs_costs_one_read_the_bound() {
     for name in ["a", "b", "c"] {
         assert_eq!(cache.get(name).await.unwrap().string().unwrap(), "v1");
     }
-    assert_eq!(cache.stats().replica_reads, 4, "those that come after pass it over");
+    assert_eq!(cache.stats().replica_reads, 4, "later reads skip the Region that hangs");
     assert_eq!(cache.get(&arn).await.unwrap().arn(), Some(&*arn));
-    assert_eq!(cache.stats().api_calls["GetSecretValue"], calls + 4, "by whatever id");
+    assert_eq!(cache.stats().api_calls["GetSecretValue"], calls + 4, "with either id");
     world.mend();
     cache.refresh("db").await.unwrap();
-    assert_eq!(cache.stats().replica_reads, 5, "who asks for it now asks there");
+    assert_eq!(cache.stats().replica_reads, 5, "a forced refresh reads the secret's own Region");
 }
 
 fn long_pauses() -> secretcache::Backoff {
@@ -242,7 +242,7 @@ async fn a_replica_that_is_behind_moves_nothing_back() {
     });
     assert!(behind.message().contains("its replica in eu-west-1"), "{behind}");
 
-    // It catches up, and goes on.
+    // It catches up, and serves newer versions.
     world.mend();
     world.spoil("us-east-1", broken()).await;
     until("the replica confirms", async || {
@@ -286,7 +286,7 @@ async fn an_arn_is_read_in_its_own_region_and_its_replica_by_the_arn_there() {
     let world = World::start().await;
     let arn = world.create("other").await;
     let there = arn.replace("us-east-1", "eu-west-1");
-    // In a cache whose own Region is neither.
+    // A cache whose own Region is neither of the two.
     let builder = || {
         SecretCache::builder()
             .region("eu-central-1")
@@ -318,7 +318,7 @@ async fn what_is_prefetched_comes_from_replicas_too() {
     assert_eq!(cache.stats().replica_reads, 2);
 }
 
-/// The resource takes the password of one version alone.
+/// The resource accepts the password of only one version.
 #[tokio::test]
 async fn a_login_through_a_rotation_finds_its_version_at_the_replica() {
     let world = World::start().await;
@@ -342,7 +342,7 @@ async fn a_login_through_a_rotation_finds_its_version_at_the_replica() {
     world.put(&login("p2"), "AWSPENDING").await;
     "p2".clone_into(&mut accepted.lock().unwrap());
     assert_eq!(log_in().await, "p2");
-    // Another rotation, which has ended.
+    // Another rotation, which has finished.
     world.put(&login("p3"), "AWSCURRENT").await;
     "p3".clone_into(&mut accepted.lock().unwrap());
     assert_eq!(log_in().await, "p3");

@@ -1,4 +1,4 @@
-//! Rotations in a row on real servers, while two plain clients log in all the time.
+//! Rotations in a row on real servers, while two plain clients keep logging in.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! Runs the shared scenarios on the pure cache: time is given, and every request is answered when the scenario says.
+//! Runs the shared scenarios on the I/O-free cache. The scenario sets the time, and when each request is answered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -50,9 +50,9 @@ fn what_a_runner_does_not_understand_is_an_error() {
         ("\"python\"", "\"cobol\": true, \"python\""),
     ] {
         assert!(good.contains(from));
-        assert!(scenario::parse(&good.replace(from, to)).is_err(), "{to} was taken");
+        assert!(scenario::parse(&good.replace(from, to)).is_err(), "{to} was accepted");
     }
-    assert!(scenario::load(Path::new(env!("CARGO_MANIFEST_DIR"))).is_err(), "an empty folder was taken");
+    assert!(scenario::load(Path::new(env!("CARGO_MANIFEST_DIR"))).is_err(), "an empty folder passed");
 }
 
 struct World {
@@ -66,14 +66,14 @@ struct World {
     calls: Vec<String>,
     resource: Resource,
     logins: Vec<String>,
-    /// What is still to happen, and when.
+    /// Steps scheduled for later, each with its time.
     later: Vec<(Now, Step)>,
     told: Arc<Mutex<Vec<Event>>>,
 }
 
 type Got = Result<Value, Error>;
 
-/// How the resource turns a login away.
+/// How a login at the resource fails.
 enum Turned {
     Refused,
     Failed,
@@ -204,7 +204,7 @@ impl World {
         Ok(())
     }
 
-    /// So many readers at the same moment.
+    /// Reads with this many readers at the same moment.
     fn read(&mut self, id: &str, selector: Selector<'_>, readers: usize) -> Vec<Got> {
         let (mut got, mut waiters, mut permits) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..readers {
@@ -257,7 +257,7 @@ impl World {
         }
     }
 
-    /// Follows the attempt of one connection: the label and version it was made with, or the kind of its failure; and the
+    /// Runs one connection attempt. Returns the label and version that logged in, or the kind of its failure, and the
     /// versions that were refused.
     fn connect(&mut self, id: &str, step: &Step) -> (Result<String, String>, Vec<String>) {
         let is_wanted = |stage: &Stage| {
@@ -323,7 +323,7 @@ impl World {
         result
     }
 
-    /// Lets happen what was to happen by now.
+    /// Runs the steps that are due by now.
     fn catch_up(&mut self) {
         let now = self.now;
         for (_, step) in self.later.extract_if(.., |(at, _)| now.until(&*at).is_zero()).collect::<Vec<_>>() {
@@ -331,7 +331,7 @@ impl World {
         }
     }
 
-    /// Time passes, and the refresher does what is due as soon as it is.
+    /// Lets time pass. The refresher runs whatever is due, as soon as it is.
     fn pass(&mut self, mut left: Duration) {
         loop {
             self.catch_up();
@@ -356,7 +356,7 @@ impl World {
         }
     }
 
-    /// The calls that the native driver makes.
+    /// Makes the calls that the native driver would make.
     fn ask(&mut self, permit: &FetchPermit) -> Result<Answer, Error> {
         let (id, selector) = (permit.id(), permit.selector());
         let known = permit.known().and_then(Secret::version_id).filter(|_| permit.may_describe());
@@ -431,7 +431,7 @@ impl World {
     }
 }
 
-/// Whether a request asks for one of these labels, or for a version that carries one.
+/// Checks whether a request asks for one of these labels, or for a version that has one.
 fn is_of(held: &Held, selector: Selector<'_>, of: &[String]) -> bool {
     let asked = |label: &String| {
         selector.as_stage() == Some(label)

@@ -1,9 +1,9 @@
-"""Runs the `aws` command many times in a row without starting Python and reading its models for each.
+"""Runs many `aws` commands without starting Python and loading the service models for each.
 
-    with aws_command(folder): ...       # `aws` of folder/ first in PATH
+    with aws_command(folder): ...       # put folder/ first in PATH
 
-A process that has everything loaded forks for each command; arguments, environment and output are those of the
-command's own program.
+A server process that has everything loaded forks for each command. The program `aws` passes arguments and environment
+to it and prints its output.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ sys.exit(status)
 
 @contextmanager
 def aws_command(folder: Path) -> Iterator[None]:
-    """Puts a program `aws` into the folder, and serves it."""
+    """Put a program `aws` into the folder, and run the server behind it."""
     path = folder / "socket"
     (command := folder / "aws").write_text(COMMAND.format(python=sys.executable, path=str(path)))
     command.chmod(0o755)
@@ -69,7 +69,7 @@ def main() -> None:
 
     driver = create_clidriver()
     for service in ("cloudtrail", "ec2", "events", "iam", "kms", "lambda", "secretsmanager"):
-        driver.session.create_client(service, region_name="us-east-1")  # reads its model, and where it is
+        driver.session.create_client(service, region_name="us-east-1")  # loads its model and its endpoints
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(sys.argv[1])

@@ -1,6 +1,6 @@
-"""Certificates that servers on loopback show, and that their clients are to trust.
+"""Certificates for servers on loopback, and for their clients to trust.
 
-Each function gives the files of a certificate and of its key, `NAME.pem` and `NAME.key`.
+Each function returns the files of a certificate and of its key, `NAME.pem` and `NAME.key`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 Extensions = list[tuple[x509.ExtensionType, bool]]
-"""Each with whether it is critical."""
+"""Extensions, each with whether it is critical."""
 
 LOOPBACK: Extensions = [
     (x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
@@ -26,17 +26,17 @@ SIGNS: Extensions = [
 
 
 def self_signed(folder: Path) -> tuple[Path, Path]:
-    """Make a certificate for 127.0.0.1 that nobody else vouches for."""
+    """Make a self-signed certificate for 127.0.0.1."""
     return _make(folder / "certificate", LOOPBACK)
 
 
 def authority(folder: Path, name: str = "ca") -> tuple[Path, Path]:
-    """Make a private authority."""
+    """Make a private certificate authority."""
     return _make(folder / name, SIGNS)
 
 
 def issued(folder: Path, by: tuple[Path, Path]) -> tuple[Path, Path]:
-    """Make a certificate for 127.0.0.1 that an authority has signed."""
+    """Make a certificate for 127.0.0.1, signed by an authority."""
     return _make(folder / "server", LOOPBACK, by)
 
 

@@ -1,5 +1,5 @@
-/* Preloaded into a process, moves its wall clock from the moment the file named by STEP_FILE exists: by
- * STEP_SECONDS, or back by 23 hours. Its other clocks go on, as after the restore of a snapshot. */
+/* Preloaded into a process, shifts its wall clock once the file named by STEP_FILE exists: by STEP_SECONDS, or back
+ * by 23 hours if that is not set. Other clocks continue, as after the restore of a snapshot. */
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -25,7 +25,7 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     return result;
 }
 
-/* What Node asks. */
+/* Node reads the wall clock here. */
 int gettimeofday(struct timeval *restrict now, void *restrict zone)
 {
     int result = (int)syscall(SYS_gettimeofday, now, zone);

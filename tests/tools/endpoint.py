@@ -21,7 +21,7 @@ class Endpoint:
         command = ROOT / "target" / profile / "secretcache"
         if not command.exists():
             raise RuntimeError(f"{command} is missing; `make test` and `make demo` build it")
-        # A file and not a pipe: it logs a request before it answers, so the count is exact at any moment.
+        # A file, not a pipe: the endpoint logs a request before it answers, so the count is always exact.
         self._log = tempfile.NamedTemporaryFile("a")  # noqa: SIM115
         self._forgotten: Counter[str] = Counter()
         self._process = subprocess.Popen(
@@ -31,7 +31,7 @@ class Endpoint:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which any AWS client finds this endpoint; the credentials are worth nothing."""
+        """The environment variables that point any AWS client to this endpoint, with dummy credentials."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -44,8 +44,8 @@ class Endpoint:
         }
 
     def client(self) -> Any:
-        """Make boto3's client of it, whatever the environment says."""
-        import boto3  # the measurements of other languages do without
+        """Return a boto3 client for it, independent of the environment."""
+        import boto3  # measurements of other languages run without boto3
 
         return boto3.client(
             "secretsmanager",
@@ -64,7 +64,7 @@ class Endpoint:
         self._forgotten = self._requests()
 
     def log(self) -> list[str]:
-        """Give the lines that it printed so far."""
+        """Return the lines that it has printed so far."""
         return self._logged().splitlines()
 
     def __enter__(self) -> Endpoint:
@@ -82,7 +82,7 @@ class Endpoint:
         self._log.close()
 
     def _requests(self) -> Counter[str]:
-        """Read the log, which has a line for each request: when, account, Region, operation and more."""
+        """Count the requests in the log. Each has a line with time, account, Region, operation and more."""
         return Counter(line.split()[3] for line in self.log() if line[:1].isdigit())
 
     def _logged(self) -> str:

@@ -1,4 +1,4 @@
-"""IAM tokens as botocore makes them, for tests to compare with, and what such a token says."""
+"""IAM tokens made by botocore, for tests to compare with, and functions that read a token."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from botocore.model import ServiceId
 from botocore.signers import RequestSigner, generate_db_auth_token
 
 VALIDITY = 900
-"""Seconds that a token is good for."""
+"""Seconds that a token is valid."""
 
 
 def token(login: str, key: dict[str, str], moment: float) -> str:
-    """Make the token of a login (by its id, with a Region) for a moment, as AWS's documentation does."""
+    """Return the token for a login at a moment, made as in AWS's documentation. The login is its id, with a Region."""
     url = urlsplit(login)
     options = {name: values[0] for name, values in parse_qs(url.query).items()}
     region, name = options["region"], unquote(url.username or "")
@@ -46,37 +46,37 @@ def token(login: str, key: dict[str, str], moment: float) -> str:
 
 @contextmanager
 def at(moment: float) -> Iterator[None]:
-    """Have botocore sign for this moment."""
+    """Make botocore sign for this moment."""
     date = datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).replace(tzinfo=None)
     with mock.patch("botocore.auth.get_current_datetime", return_value=date):
         yield
 
 
 def parameters(token: str) -> dict[str, str]:
-    """Give the parameters of a token."""
+    """Return the parameters of a token."""
     return {name: values[0] for name, values in parse_qs(token.partition("?")[2]).items()}
 
 
 def signed_at(token: str) -> float:
-    """Give the time that a token says."""
+    """Return the time at which a token was signed."""
     return datetime.datetime.strptime(parameters(token)["X-Amz-Date"], "%Y%m%dT%H%M%S%z").timestamp()
 
 
 def access_key_id(token: str) -> str:
-    """Give the id of the key that signed a token."""
+    """Return the id of the key that signed a token."""
     return parameters(token)["X-Amz-Credential"].partition("/")[0]
 
 
 def region(token: str) -> str:
-    """Give the Region of a token."""
+    """Return the Region of a token."""
     return parameters(token)["X-Amz-Credential"].split("/")[2]
 
 
 def signature(token: str) -> str:
-    """Give what makes a token secret."""
+    """Return the signature of a token, which is its secret part."""
     return parameters(token)["X-Amz-Signature"]
 
 
 def user(login: str) -> str:
-    """Give the user of a login."""
+    """Return the user of a login."""
     return unquote(urlsplit(login).username or "")

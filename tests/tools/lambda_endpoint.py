@@ -1,4 +1,4 @@
-"""The Lambda Invoke API for functions written in the test itself."""
+"""The Lambda Invoke API for a function that a test defines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATH = re.compile(r"/2015-03-31/functions/([^/?]+)/invocations(\?Qualifier=[^&]+
 
 
 class LambdaEndpoint:
-    """Invokes `function(event)` for every function name, and keeps the events it was invoked with."""
+    """Calls `function(event)` for every function name, and records the events."""
 
     def __init__(self, function: Callable[[dict], object]) -> None:
         self.function = function
@@ -43,13 +43,13 @@ class LambdaEndpoint:
                 self.wfile.write(body)
 
             def log_message(self, *_) -> None:
-                """Says nothing."""
+                """Log nothing."""
 
             def handle(self) -> None:
                 try:
                     super().handle()
                 except ConnectionError:
-                    pass  # the endpoint was killed, as some tests want it
+                    pass  # some tests kill the endpoint
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -57,7 +57,7 @@ class LambdaEndpoint:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def steps(self) -> list[str]:
-        """The steps it was invoked for."""
+        """Return the steps of the recorded events."""
         return [event["Step"] for event in self.invocations]
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""An HTTP server for a test: on a free loopback port, in threads that end with the process."""
+"""An HTTP server for tests, on a free loopback port, in threads that end with the process."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 
 class Handler(BaseHTTPRequestHandler):
-    """What the handlers of all such servers have in common."""
+    """The base class of the servers' request handlers."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def body(self) -> bytes:
-        """The body of the request, in either way of sending it."""
+        """Return the body of the request, chunked or not."""
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
             return self.rfile.read(int(self.headers["Content-Length"]))
         body = b""
@@ -26,7 +26,7 @@ class Handler(BaseHTTPRequestHandler):
         return body
 
     def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
-        """Answer; the underscores in the names of headers become hyphens."""
+        """Send the response; underscores in header names become hyphens."""
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         for name, value in headers.items():
@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Server(ThreadingHTTPServer):
@@ -57,6 +57,6 @@ class Server(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report what goes wrong, but not that a process which was killed has gone."""
+        """Report errors, except lost connections, which killed processes leave behind."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)

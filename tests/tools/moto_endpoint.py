@@ -1,4 +1,4 @@
-"""Runs moto as a server, for a test that needs AWS services besides Secrets Manager, or a second opinion on that."""
+"""Runs moto as a server, for tests that need other AWS services or a second implementation of Secrets Manager."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def moto_endpoint() -> Iterator[str]:
-    """Give the URL of a moto server of one's own, on a free port."""
+    """Start a moto server on a free port; yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Packs the rotation function for AWS Lambda: pack_function.py BINARY PACKAGE.zip [--notices FOLDER] [CA.pem]
 
-The package holds the executable `bootstrap`, our licence, the files of FOLDER (what is inside, and its licences) and,
-if given, `ca.pem`, the certificate authorities of the databases. It comes out the same, byte for byte, from the same
-files.
+The package contains the executable `bootstrap`, our licence, the files of FOLDER (the SBOM and third-party licences)
+and, if given, `ca.pem`, the certificate authorities of the databases. The same files give the same package, byte for
+byte.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
 def add(archive: zipfile.ZipFile, name: str, content: bytes, mode: int) -> None:
     entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.create_system = 3  # Unix, whose modes Lambda looks at
+    entry.create_system = 3  # Unix, so that Lambda applies the file modes
     entry.external_attr = mode << 16
     archive.writestr(entry, content)
 

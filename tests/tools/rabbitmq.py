@@ -18,17 +18,17 @@ INSTALL = "install it with: apt-get install rabbitmq-server"
 
 
 def free_port() -> int:
-    """A port that nobody listens at."""
+    """Return an unused port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 class Rabbit:
-    """A broker with its management interface, and the administrator's way in."""
+    """A broker with its management interface and an administrator."""
 
     def __init__(self, folder: Path, tls: tuple[Path, Path] | None = None) -> None:
-        """Start it; with a certificate and its key, it also listens at `amqps_port`."""
+        """Start the broker. With a certificate and its key, it also listens on `amqps_port`."""
         server = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
         assert server.exists(), f"the tests start a real RabbitMQ; {INSTALL}"
         self.port, self.amqp_port, self.amqps_port, epmd = (free_port() for _ in range(4))
@@ -59,7 +59,7 @@ class Rabbit:
         self.log = folder / "log" / f"test{self.port}@localhost.log"
         self.pid = folder / "pid"
         log = (folder / "out").open("w")
-        # Started here, or the broker would start one that outlives it.
+        # Started here, because the broker would otherwise start one that outlives it.
         names = shutil.which("epmd")
         assert names, INSTALL
         self.names = subprocess.Popen([names, "-port", str(epmd), "-address", "127.0.0.1"], stdout=log)
@@ -71,7 +71,7 @@ class Rabbit:
         assert self.status("admin", "wrong") == 401, "a wrong password is refused"
 
     def close(self) -> None:
-        """Stop it, by the ids of its processes."""
+        """Stop the broker by its process ids."""
         if self.pid.exists():
             os.kill(int(self.pid.read_text()), 15)
         self.process.wait(60)
@@ -81,7 +81,7 @@ class Rabbit:
     def request(
         self, method: str, path: str, body: object = None, user: str = "admin:admin-1-Password"
     ) -> tuple[int, Any]:
-        """Ask the interface, and give the status and the answer."""
+        """Call the management interface; return status and response."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/api/{path}",
             None if body is None else json.dumps(body).encode(),
@@ -95,7 +95,7 @@ class Rabbit:
             return error.code, error.read().decode()
 
     def status(self, user: str, password: str) -> int:
-        """The answer to a login, 0 while nobody listens."""
+        """Return the HTTP status of a login, or 0 if the broker does not listen yet."""
         try:
             return self.request("GET", "whoami", user=f"{user}:{password}")[0]
         except (ConnectionError, urllib.error.URLError):

@@ -1,4 +1,4 @@
-"""A server that passes requests on to another, and lets a test look at them or answer in its place."""
+"""A server that forwards requests to another, and lets a test inspect them or answer instead."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Relay:
         self.url = f"http://{self._server.place}"
 
     def answer(self, headers: Message, body: bytes) -> tuple[int, bytes]:
-        """Answer a POST request: status and body."""
+        """Return status and body for a POST request."""
         return self.passed_on(headers, body)
 
     def passed_on(self, headers: Message, body: bytes) -> tuple[int, bytes]:
-        """What the other server answers. `Host` stays as it is, because it is part of what is signed."""
+        """Forward a request and return the response. `Host` is unchanged, because it is signed."""
         request = urllib.request.Request(self._upstream, body, dict(headers.items()), method="POST")
         try:
             with urllib.request.urlopen(request) as response:
@@ -44,7 +44,7 @@ class Relay:
             return error.code, error.read()
 
     def speak_tls(self, folder: Path) -> Path:
-        """From now on, speak TLS alone; gives the certificate to trust."""
+        """Accept only TLS from now on; return the certificate to trust."""
         certificate, private = self_signed(folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, private)

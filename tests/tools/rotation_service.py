@@ -1,7 +1,7 @@
-"""The part of Secrets Manager that drives a rotation function, in front of an endpoint that keeps the secrets.
+"""The part of Secrets Manager that drives a rotation function, in front of an endpoint that stores the secrets.
 
-It labels an empty version AWSPENDING before createSecret, invokes the steps with a rotation token, and notes every
-request the function makes.
+It labels an empty version AWSPENDING before createSecret, invokes the steps with a rotation token, and records
+every request of the function.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SNAKE = ("create_secret", "set_secret", "test_secret", "finish_secret")
 
 
 class RotationService(Relay):
-    """Passes requests on to the endpoint."""
+    """Forwards requests to the endpoint, and drives rotations."""
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(endpoint)
@@ -30,13 +30,13 @@ class RotationService(Relay):
         self._begun: set[str] = set()
 
     def begin(self) -> str:
-        """Begin a rotation: from now on its version is there, empty. Returns the version's id."""
+        """Begin a rotation with an empty version; return the version's id."""
         token = str(uuid.uuid4())
         self._begun.add(token)
         return token
 
     def event(self, secret_id: str, token: str, step: str) -> dict[str, str]:
-        """One event of the service's, with the token that proves a rotation."""
+        """Return the service's event for a step, with the token that proves a rotation."""
         return {
             "Step": step,
             "SecretId": secret_id,
@@ -47,18 +47,18 @@ class RotationService(Relay):
     def rotate(
         self, function: Function, secret_id: str, steps: Iterable[str] = STEPS, token: str | None = None
     ) -> str:
-        """Run the steps of one rotation; returns its version's id. A step that fails raises `FunctionError`."""
+        """Run the steps of one rotation; return its version's id. A step that fails raises `FunctionError`."""
         token = token or self.begin()
         for step in steps:
             assert function.invoke(self.event(secret_id, token, step)) is None
         return token
 
     def operations(self) -> list[str]:
-        """The operations requested so far."""
+        """Return the operations requested so far."""
         return [operation for operation, _ in self.requests]
 
     def answer(self, headers: Message, body: bytes) -> tuple[int, bytes]:
-        """Pass a request on, and add to the description of a secret what the endpoint cannot know."""
+        """Forward a request. Add what the endpoint cannot know to the description of a secret."""
         operation = headers["X-Amz-Target"].split(".")[-1]
         given = json.loads(body)
         self.requests.append((operation, given))
@@ -76,5 +76,5 @@ class RotationService(Relay):
 
 
 def rotation_token(token: str) -> str:
-    """The token that proves the rotation of a version."""
+    """Return the token that proves the rotation of a version."""
     return f"canary-rotation-token-{token}"

@@ -1,6 +1,6 @@
-"""Lambda's Runtime API for one function: the HTTP protocol by which its process gets events and answers them.
+"""Lambda's Runtime API for one function: the HTTP protocol with which its process gets events and responds to them.
 
-As https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html describes it.
+See https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from loopback import Handler, Server
 
 PREFIX = "/2018-06-01/runtime"
 PATIENCE = 60.0
-"""How long a process may take to answer, or to die, in seconds: machines that run tests are busy."""
+"""Seconds that a process can take to respond or to exit; test machines are busy."""
 
 
 class FunctionError(Exception):
@@ -54,13 +54,13 @@ class Function:
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_REGION": "us-east-1",
         } | ({"LAMBDA_TASK_ROOT": str(root)} if root else {})
-        # Nothing of the tests' own environment: no variable of the developer's must decide.
+        # Without the environment of the tests, so that no variable of the developer's has an effect.
         self.process = subprocess.Popen(
             list(map(str, command)), env=own | dict(environment), stdout=self._log, stderr=self._log
         )
 
     def invoke(self, event: Any, seconds: float = 30.0) -> Any:
-        """Have the function handle an event within so many seconds; bytes are sent as they are."""
+        """Let the function handle an event within this many seconds; bytes are sent unchanged."""
         body = event if isinstance(event, bytes) else json.dumps(event).encode()
         request = str(uuid.uuid4())
         self._events.put((request, body, time.time() + seconds))
@@ -71,11 +71,11 @@ class Function:
         return json.loads(answer)
 
     def log(self) -> str:
-        """Everything the process has written."""
+        """Return everything the process has written."""
         return Path(self._log.name).read_text()
 
     def lines(self) -> list[dict[str, Any]]:
-        """The log line by line; each is a JSON object, or this fails."""
+        """Return the lines of the log, which must all be JSON objects."""
         return [json.loads(line) for line in self.log().splitlines()]
 
     def __enter__(self) -> Function:

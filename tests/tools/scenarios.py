@@ -1,4 +1,4 @@
-"""The scenarios that all languages share, read for a runner written in Python."""
+"""Loads the scenarios that all languages share, for runners written in Python."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ BESIDE = {
     "mend": {"after"},
     "resource": {"after"},
 }
-"""What may stand beside a step's verb, where something may."""
+"""Fields allowed next to a step's verb; other verbs allow none."""
 
 
 def load(language: str) -> list[Any]:
-    """List the scenarios that run in a language, and check the rest as far as can be without running them."""
+    """Return the scenarios that run in a language. Check the fields of all of them."""
     scenarios = []
     for path in sorted(FOLDER.glob("*.json")):
         scenario = json.loads(path.read_text(encoding="utf-8"))
@@ -43,7 +43,7 @@ def load(language: str) -> list[Any]:
 
 
 def run(world: Any, scenario: dict[str, Any]) -> None:
-    """Do the steps of a scenario; what fails says which it was."""
+    """Run the steps of a scenario; a failure names its step."""
     try:
         for place, step in enumerate(scenario["steps"], 1):
             try:

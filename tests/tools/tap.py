@@ -1,4 +1,4 @@
-"""A listener that passes connections on to a real server, and hears every byte that its clients say."""
+"""A listener that forwards connections to a real server and records every byte that clients send."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Self = TypeVar("Self", bound="Tap")
 
 
 class Tap:
-    """Listens on a free loopback port until the end of the `with` block; `heard` is what clients have said so far."""
+    """Listens on a free loopback port until the end of the `with` block; `heard` is what clients have sent so far."""
 
     def __init__(self, host: str, port: int) -> None:
         self._upstream = (host, port)
@@ -42,7 +42,7 @@ class Tap:
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # one of the two went away
+            pass  # one of the two closed the connection
 
     def __enter__(self: Self) -> Self:
         return self

@@ -1,5 +1,6 @@
-// Times hits through the C interface beside a bare look-up in std::unordered_map, and two threads beside two loops that
-// share nothing. Prints seconds, round by round, as JSON. In C++ for the map alone; all calls are those of secretcache.h.
+// Times hits through the C interface against a bare lookup in std::unordered_map, and two threads against two loops
+// that share nothing. Prints seconds, round by round, as JSON. It is C++ only because of the map; all calls are
+// secretcache.h's.
 #include <secretcache.h>
 
 #include <chrono>
@@ -16,7 +17,7 @@ namespace {
 constexpr std::size_t SECRETS = 1000, READS = 100000;
 constexpr int ROUNDS = 160, SHARED_READS = 3000000, SHARED_ROUNDS = 15;
 
-// 136 bytes or 3.6 KB of JSON: fields beside the one that is read, and it in the middle of them.
+// Returns JSON of 136 bytes or 3.6 KB. The field that is read is in the middle.
 std::string document(int fields)
 {
     std::string text = "{";
@@ -48,7 +49,7 @@ double seconds(Work &&work)
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Seconds for each of many reads, of one secret after the other.
+// Returns the seconds per read, going through the secrets in turn.
 template <class Read>
 double each(Read &&read)
 {
@@ -91,7 +92,7 @@ void read_one(const secretcache_cache *cache, const std::string &id)
     secretcache_value_free(value);
 }
 
-// Work of the same kind as a hit's that shares nothing at all.
+// Work like that of hits, except that threads share nothing.
 void loop()
 {
     volatile unsigned long sum = 0;
@@ -142,7 +143,7 @@ int main()
         map.emplace(ids.back(), std::string(text.data, text.length));
     }
 
-    // How long a string takes and a field of it, by size.
+    // Times of string reads and of field reads, by size.
     const std::string sizes[] = {"small", "large"};
     std::vector<double> strings[2], fields[2];
     std::vector<double> hits, looks, same, one_thread, two_threads, one_loop, two_loops;

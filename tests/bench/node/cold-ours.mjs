@@ -1,4 +1,4 @@
-/** A process from its start to its first secret. */
+/** Loads the cache, reads one secret and exits. */
 
 import { SecretCache } from 'secretcache';
 

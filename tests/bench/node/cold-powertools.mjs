@@ -1,4 +1,4 @@
-/** A process from its start to its first secret. */
+/** Loads Powertools, reads one secret and exits. */
 
 import { getSecret } from '@aws-lambda-powertools/parameters/secrets';
 

@@ -1,8 +1,8 @@
 /**
- * One process of a Node program that connects all the time: `connected.mjs INTEGRATION SECRET HOST PORT WORKERS PAUSE`.
+ * A Node program that keeps connecting: `connected.mjs INTEGRATION SECRET HOST PORT WORKERS PAUSE`.
  *
- * It says "ready" once it has connected. Each line of input names the phase that begins; their end ends the process, which
- * then reports as one line of JSON, as `tests/connected/client.py` does.
+ * It prints "ready" once it has connected. Each line of input names the phase that begins. At the end of its input, it
+ * prints its report as one line of JSON, like `tests/connected/client.py`, and exits.
  */
 
 import { createRequire } from 'node:module';
@@ -17,7 +17,7 @@ const [name, secret, host, portText, workers, pauseSeconds] = process.argv.slice
 const place = { host, port: Number(portText) };
 const cache = new SecretCache({ logger: null });
 
-/** Each connects anew, asks something, and disconnects. */
+/** Each opens a connection, runs a query and disconnects. */
 const INTEGRATIONS = {
   pg: () => {
     const pg = require('pg');
@@ -59,7 +59,7 @@ const INTEGRATIONS = {
     const { createClient } = require('secretcache/redis');
     return async () => {
       const client = createClient(cache, secret, { socket: place });
-      // It is told of refused logins, which it survives.
+      // Refused logins are emitted as errors, and the client survives them.
       client.on('error', () => {});
       try {
         await client.connect();
@@ -83,7 +83,7 @@ function knex(client, connection, question) {
   };
 }
 
-/** What happened from one moment to another, by phase. Waits are in seconds. */
+/** Counters and waits by phase. Waits are in seconds. */
 const phases = {};
 let phase;
 let calls = 0;
@@ -102,7 +102,7 @@ function end() {
 /** When each version was first refused. */
 const refused = new Map();
 
-// Every login goes through here, those of pools too.
+// Every login goes through here, including those of pools.
 const connect = cache.connect.bind(cache);
 cache.connect = async (id, login, options) => {
   const begun = performance.now();
@@ -148,4 +148,4 @@ await Promise.all(Array.from({ length: Number(workers) }, work));
 end();
 for (const each of Object.values(phases)) each.waits.sort((one, other) => one - other);
 const report = JSON.stringify({ name, phases, rejected: cache.stats().logins.rejected });
-process.stdout.write(`${report}\n`, () => process.exit()); // pools are left as they are
+process.stdout.write(`${report}\n`, () => process.exit()); // without closing the pools

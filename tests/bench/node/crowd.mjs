@@ -1,4 +1,4 @@
-/** Very many first reads at once; prints how many were answered. */
+/** Many concurrent first reads of one secret; prints how many were answered. */
 
 import { SecretCache } from 'secretcache';
 

@@ -1,4 +1,4 @@
-/** Reads of which one in a hundred is of a new secret, where that evicts another and where it does not: nanoseconds for each. */
+/** Times reads, one in a hundred of a new secret, with and without evictions; prints seconds per read as JSON. */
 
 import { SecretCache } from 'secretcache';
 
@@ -15,7 +15,7 @@ const caches = {
 const found = Object.fromEntries(Object.keys(caches).map((name) => [name, []]));
 for (let round = -1; round < ROUNDS; round += 1) {
   for (const [name, cache] of Object.entries(caches)) {
-    // Known before it is measured, as by the reads of a program that runs for a while.
+    // Cached before the measurement, as in a program that has been running for a while.
     for (const id of HOT) await cache.getSecretString(id);
     cache.stats();
     const begun = process.hrtime.bigint();

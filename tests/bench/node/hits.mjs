@@ -1,4 +1,4 @@
-/** Warm reads, ours and others in turn: nanoseconds for each, of every round. */
+/** Times warm reads, ours and others in turn; prints seconds per read, round by round, as JSON. */
 
 import { getSecret } from '@aws-lambda-powertools/parameters/secrets';
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
@@ -8,7 +8,7 @@ const ROUNDS = 15;
 const READS = 100_000;
 const IDS = Array.from({ length: 1000 }, (_, number) => `bench/${number}`);
 
-/** The same ids, but other strings: as they come from requests. */
+/** Equal ids in new string objects, as a program gets them from requests. */
 const fresh = () => IDS.map((id) => Buffer.from(id).toString());
 
 const cache = new SecretCache();

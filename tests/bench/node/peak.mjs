@@ -1,4 +1,4 @@
-/** Preloaded: writes the process's own peak of memory at its end, in KiB. What `wait4` tells counts its parent's, too. */
+/** Preloaded: prints the process's peak memory in KiB at exit. `wait4` would include the peak of its parent. */
 
 import { readFileSync } from 'node:fs';
 

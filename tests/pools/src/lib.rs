@@ -1,4 +1,4 @@
-//! Pools of Rust's drivers that stay connected while a secret rotates. Copy the module of yours.
+//! Pools of Rust drivers that stay connected while a secret rotates. Copy the module for your pool.
 
 pub mod with_bb8;
 pub mod with_deadpool;

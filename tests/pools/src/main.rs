@@ -1,6 +1,6 @@
-//! `secretcache-pools POOL SECRET HOST PORT`: for each line on standard input, asks by a pool that lives and by a new one who
-//! the user is, and prints that or the error. Operations of the former show that connections are replaced, of the latter
-//! that new ones are made.
+//! `secretcache-pools POOL SECRET HOST PORT`: for each line on standard input, asks the server for the current user,
+//! once through a long-lived pool and once through a new one, and prints both answers or the error. The first shows
+//! that connections are replaced, the second that new ones can be made.
 
 use std::error::Error;
 use std::io::{BufRead, Write, stdin, stdout};
@@ -24,7 +24,7 @@ struct Place {
     port: u16,
 }
 
-/// A way to ask who the user is.
+/// A pool through which to ask for the current user.
 enum Pool {
     Deadpool(with_deadpool::Pool),
     Bb8(bb8::Pool<with_bb8::Manager>),
@@ -97,7 +97,7 @@ impl Pool {
         })
     }
 
-    /// Ends what dropping it does not: a client of fred would reconnect, and log in, for as long as the program runs.
+    /// Closes what dropping the pool does not: a client of fred would reconnect, and log in, until the program exits.
     async fn end(self) -> Result<(), Failure> {
         match self {
             Self::Fred(client) => Ok(client.quit().await?),
@@ -125,7 +125,7 @@ async fn main() -> Result<(), Failure> {
     for line in stdin().lock().lines() {
         line?;
         let new = Pool::new(name, &place).await?;
-        // As servers use a pool: from a task that any thread may run.
+        // Like in a server: from a task that can run on any thread.
         let shared = std::sync::Arc::clone(&lasting);
         let answer =
             tokio::spawn(async move { Ok::<_, Failure>((shared.who().await?, who_once(new).await?)) })

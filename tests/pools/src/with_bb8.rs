@@ -38,13 +38,13 @@ impl ManageConnection for Manager {
         redis::cmd("PING").exec_async(&mut connection.redis).await.map_err(ConnectError::Resource)
     }
 
-    /// When a connection comes back: not if its credential was replaced.
+    /// Decides whether to close a connection that is returned to the pool: yes, if its version is outdated.
     fn has_broken(&self, connection: &mut Connection) -> bool {
         self.cache.is_outdated(&self.id, &connection.version)
     }
 }
 
-/// redis keeps the server's own word for it, `WRONGPASS`, to itself.
+/// Checks the error kind, because the redis crate does not expose the server's error code, `WRONGPASS`.
 fn is_refused(error: &RedisError) -> bool {
     error.kind() == ErrorKind::AuthenticationFailed
 }

@@ -34,10 +34,10 @@ impl managed::Manager for Manager {
         self.cache.connect(&self.id).run(open, is_refused).await
     }
 
-    /// Before a connection is used again: not if it broke, or its credential was replaced.
+    /// Checks an idle connection before it is used again: it must be open, and its version current.
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Self::Error> {
         if connection.client.is_closed() || self.cache.is_outdated(&self.id, &connection.version) {
-            return Err(RecycleError::message("closed, or made with a version that was replaced"));
+            return Err(RecycleError::message("closed, or its version of the secret is outdated"));
         }
         Ok(())
     }
@@ -49,7 +49,7 @@ fn is_refused(error: &Error) -> bool {
 
 pub type Pool = managed::Pool<Manager>;
 
-/// A pool. While it lives, keep what `cache.watch(id)` gives, so that the secret is refreshed without reads.
+/// Returns a pool. Keep the result of `cache.watch(id)` as long as the pool: it refreshes the secret without reads.
 pub fn pool(cache: SecretCache, id: &str, config: Config) -> Pool {
     let manager = Manager { cache, id: id.to_owned(), config };
     Pool::builder(manager).max_size(4).build().expect("no timeouts are set, so no runtime is missing")

@@ -8,7 +8,7 @@ use secretcache::{ConnectError, Credential, SecretCache, login_refused};
 pub struct Manager {
     pub cache: SecretCache,
     pub id: String,
-    /// Host, port and database, as libpq takes them: `host=db.example dbname=shop`.
+    /// Host, port and database in libpq's format, such as `host=db.example dbname=shop`.
     pub target: String,
 }
 
@@ -32,7 +32,7 @@ impl ManageConnection for Manager {
                 PgConnection::establish(&format!("{} user={user} password={password}", self.target))?;
             Ok(Connection { postgres, version: credential.version_id().unwrap_or_default().to_owned() })
         };
-        // libpq gives no code for a refused login, only its text.
+        // For a refused login, libpq returns only a message and no error code.
         self.cache
             .connect(&self.id)
             .wait(open, |error: &ConnectionError| login_refused(None, &error.to_string()))
@@ -45,7 +45,7 @@ impl ManageConnection for Manager {
             .map_err(|error| ConnectError::Resource(ConnectionError::BadConnection(error.to_string())))
     }
 
-    /// When a connection comes back: not if its credential was replaced.
+    /// Decides whether to close a connection that is returned to the pool: yes, if its version is outdated.
     fn has_broken(&self, connection: &mut Connection) -> bool {
         self.cache.is_outdated(&self.id, &connection.version)
     }

@@ -8,7 +8,7 @@ use fred::prelude::*;
 use fred::types::config::{CredentialProvider, Server};
 use secretcache::{ConnectError, Credential, SecretCache};
 
-/// Gives fred a version of the secret that works, user name and password together.
+/// Provides fred with a version of the secret that works, user name and password together.
 #[derive(Debug)]
 pub struct Login {
     cache: SecretCache,
@@ -18,8 +18,8 @@ pub struct Login {
 
 #[async_trait]
 impl CredentialProvider for Login {
-    /// fred asks before it logs in, and does not say whether that succeeded. So each version is tried here first, by a
-    /// connection that is closed again. It is one more login for each connection, of which a client has one per server.
+    /// Tries each version with a temporary connection first, because fred does not report whether its own login
+    /// succeeds. This costs one more login for each connection, and a client has one connection per server.
     async fn fetch(&self, _: Option<&Server>) -> Result<(Option<String>, Option<String>), Error> {
         let log_in = async |credential: Credential| {
             let username = credential.username().map(str::to_owned);
@@ -37,7 +37,7 @@ impl CredentialProvider for Login {
         }
     }
 
-    /// How often open connections log in again, by then perhaps with another version.
+    /// How often open connections log in again, with the version that works then.
     fn refresh_interval(&self) -> Option<Duration> {
         Some(Duration::from_secs(60))
     }
@@ -47,7 +47,7 @@ fn is_refused(error: &Error) -> bool {
     *error.kind() == ErrorKind::Auth
 }
 
-/// A client that logs in with the secret each time it connects. `config` has no user name and no password.
+/// Returns a client that logs in with the secret each time it connects. `config` has no user name and no password.
 pub fn client(cache: SecretCache, id: &str, config: Config) -> Result<Client, Error> {
     let mut logging_in = config.clone();
     logging_in.credential_provider = Some(Arc::new(Login { cache, id: id.to_owned(), config }));

@@ -19,8 +19,8 @@ impl RotatingPool {
         Self { pool, cache, id: id.to_owned(), version: Mutex::default() }
     }
 
-    /// A connection. sqlx logs in with what its options say, so they are renewed when another version is current, and
-    /// when a login is refused. Give the pool a `max_lifetime`, after which connections of old versions end.
+    /// Returns a connection. sqlx takes the login from the pool's options, so this updates them when another version is
+    /// current, and when a login is refused. Give the pool a `max_lifetime`, so that connections of old versions close.
     pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, ConnectError<Error>> {
         let version = self.version.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if version.is_empty() || self.cache.is_outdated(&self.id, &version) {
@@ -33,7 +33,7 @@ impl RotatingPool {
         self.pool.acquire().await.map_err(ConnectError::Resource)
     }
 
-    /// Logs in once to see which version works, and has the pool use that one.
+    /// Logs in once to find the version that works, and sets it in the pool's options.
     async fn renew(&self) -> Result<(), ConnectError<Error>> {
         let log_in = async |credential: Credential| {
             let options = self.pool.connect_options().as_ref().clone();

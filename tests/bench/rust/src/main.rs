@@ -1,6 +1,6 @@
-//! Warm reads of this crate and of AWS's, in turn, and very many first reads at once.
+//! Times warm reads of this crate and of AWS's in turn, and makes many concurrent first reads.
 //!
-//! Asks the endpoint that `AWS_ENDPOINT_URL` names; prints seconds per read, round by round, as JSON.
+//! Calls the endpoint in `AWS_ENDPOINT_URL`; prints seconds per read, round by round, as JSON.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -53,7 +53,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads one secret for the first time from so many tasks at once.
+/// Reads an uncached secret from `count` tasks at once.
 async fn first_reads(count: usize) -> Result<(), Failure> {
     let cache = SecretCache::builder().build()?;
     let tasks: Vec<_> = (0..count)
@@ -68,7 +68,7 @@ async fn first_reads(count: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Calls for each of so many secrets that are read every second of a simulated day: each first read and each refresh.
+/// Returns the calls per secret, first reads and refreshes, if all secrets are read every second of a simulated day.
 fn calls_a_day(secrets: usize) -> Result<f64, Failure> {
     let cache = Cache::new(Config::default(), 7)?;
     let ids: Vec<_> = (0..secrets).map(|number| format!("bench/{number}")).collect();
@@ -104,7 +104,7 @@ async fn read_official(cache: &SecretsManagerCachingClient) -> Result<f64, Failu
     Ok(start.elapsed().as_secs_f64() / f64::from(OFFICIAL_READS))
 }
 
-/// What one thread has for itself in the loop that the machine's own scaling is taken from.
+/// Returns a map that a single thread owns: lookups in such maps show how the machine itself scales.
 fn private() -> HashMap<String, String> {
     (0..1000).map(|number| (format!("bench/{number}"), "value".to_owned())).collect()
 }
@@ -121,7 +121,7 @@ fn time(reads: u32, mut read: impl FnMut()) -> f64 {
     start.elapsed().as_secs_f64() / f64::from(reads)
 }
 
-/// Seconds per read when so many threads make `READS` reads each at the same time.
+/// Returns the seconds per read when all threads make `READS` reads each at the same time.
 fn scale(threads: usize, read: impl Fn(usize) + Sync) -> f64 {
     let begin = Arc::new(Barrier::new(threads));
     let slowest = thread::scope(|scope| {

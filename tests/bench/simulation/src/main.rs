@@ -1,8 +1,8 @@
-//! A month of rotations, in made-up time: how long after a rotation a process holds its new version, against what that
-//! costs, with the policy of this cache and with that of AWS's library for Python. Prints the figures as JSON.
+//! Simulates a month of rotations: how long after a rotation a process holds the new version, and what that costs, with
+//! the policy of this cache and with the policy of AWS's library for Python. Prints the figures as JSON.
 //!
-//! Processes do not influence each other, so a fleet is its processes: large ones are sampled, and their calls scaled up.
-//! The processes sampled live in twenty worlds, each with rotations of its own: a month has one monthly rotation.
+//! Processes do not influence each other, so large fleets are sampled and their calls scaled up. The sampled processes
+//! live in twenty worlds, each with its own rotations, because one month has only one monthly rotation.
 
 mod process;
 mod world;
@@ -17,9 +17,9 @@ use world::{Habit, MONTH, SCHEDULES, Schedule, Secret};
 
 const FLEETS: [u64; 3] = [1, 100, 10_000];
 const WORLDS: u64 = 20;
-/// Of all rotations.
+/// Share of all rotations.
 const UNSCHEDULED: f64 = 0.2;
-/// Dollars for a call (price list of the service: $0.05 for 10,000).
+/// Dollars per call (the service's price list: $0.05 for 10,000).
 const PRICE: f64 = 0.05 / 10_000.0;
 
 #[derive(Serialize)]
@@ -30,9 +30,9 @@ struct Row {
     fleet: u64,
     sampled: u64,
     policy: &'static str,
-    /// Of the whole fleet in the month.
+    /// Calls of the whole fleet in the month.
     calls: f64,
-    /// Of those, by how often the secrets are rotated by schedule.
+    /// The same calls, by the secrets' schedules.
     calls_of: Vec<Calls>,
     dollars: f64,
     staleness: Vec<Staleness>,
@@ -41,7 +41,7 @@ struct Row {
 #[derive(Serialize)]
 struct Calls {
     schedule: &'static str,
-    /// How much of the time is a window's.
+    /// Share of the time that is inside a window.
     share: f64,
     calls: f64,
 }
@@ -49,7 +49,7 @@ struct Calls {
 /// Seconds from the end of a rotation until a process holds its version.
 #[derive(Serialize)]
 struct Staleness {
-    /// `scheduled` or `unscheduled`, of all secrets or those of one schedule.
+    /// `scheduled` or `unscheduled`, for all secrets or for those with one schedule.
     rotations: String,
     count: usize,
     p50: f64,
@@ -57,12 +57,12 @@ struct Staleness {
     max: f64,
 }
 
-/// What the processes of a fleet do.
+/// How the processes of a fleet refresh.
 #[derive(Clone, Copy)]
 enum Policy {
     Official,
     Ours(Access),
-    /// Each secret in a process of its own.
+    /// Ours, with a separate process for each secret.
     Alone(Access),
 }
 
@@ -152,7 +152,7 @@ fn row(worlds: &[Vec<Secret>], policy: Policy, ttl: u64, fleet: u64, sampled: u6
     }
 }
 
-/// One process, in its world.
+/// One process and its world.
 struct Life<'a> {
     secrets: &'a [Secret],
     start: f64,
@@ -171,7 +171,7 @@ fn staleness(lives: &[Life<'_>], ttl: f64) -> Vec<Staleness> {
     for Life { secrets, start, month } in lives {
         for (secret, seen) in secrets.iter().zip(&month.seen) {
             for (number, rotation) in secret.rotations.iter().enumerate() {
-                // The last ones may not be noticed before the month ends.
+                // The month can end before the last ones are noticed.
                 if rotation.ends <= *start || rotation.ends > MONTH - 2.0 * ttl {
                     continue;
                 }

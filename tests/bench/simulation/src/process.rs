@@ -1,25 +1,25 @@
-//! One process of the fleet, that reads all its secrets all the time, over the simulated month.
+//! One process of the fleet, which reads all its secrets all the time, over the simulated month.
 
 use std::time::Duration;
 
 use fastrand::Rng;
-use secretcache::host::{Answer, Cache, Now, FetchPermit, Watches};
+use secretcache::host::{Answer, Cache, FetchPermit, Now, Watches};
 use secretcache::{Config, Error, ErrorKind, Fetched, Selector};
 
 use crate::world::{MONTH, Secret, version_id, wall};
 
-/// What the process may ask, and what it is told.
+/// Whether the process may call `DescribeSecret`, and whether the response contains the rotation schedule.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Access {
     pub may_describe: bool,
     pub tells_schedule: bool,
 }
 
-/// What came of it.
+/// The calls and versions that a process has seen in the month.
 pub struct Month {
-    /// For each secret.
+    /// Number of calls for each secret.
     pub calls: Vec<u64>,
-    /// For each secret, when which version was first held.
+    /// For each secret, the versions the process held, each with the time it was first held.
     pub seen: Vec<Vec<(f64, usize)>>,
 }
 
@@ -28,7 +28,7 @@ impl Month {
         Self { calls: vec![0; secrets], seen: vec![Vec::new(); secrets] }
     }
 
-    /// Both, as one.
+    /// Combines the secrets of both.
     pub fn and(mut self, other: Self) -> Self {
         self.calls.extend(other.calls);
         self.seen.extend(other.seen);
@@ -42,7 +42,7 @@ impl Month {
     }
 }
 
-/// Our cache, with its refresher's habits.
+/// Our cache, refreshed as the native refresher does it.
 pub fn ours(secrets: &[Secret], access: Access, ttl: Duration, start: f64, seed: u64) -> Month {
     let watches = Watches::default();
     let config = Config { ttl, ..Config::default() };
@@ -52,12 +52,13 @@ pub fn ours(secrets: &[Secret], access: Access, ttl: Duration, start: f64, seed:
     let _in_use: Vec<_> = names.iter().map(|name| watches.add(name)).collect();
     let mut at = start;
     for name in &names {
-        let secretcache::host::Lookup::Leader(permit, _) = cache.lookup(name, Selector::CURRENT, now(at)) else {
+        let secretcache::host::Lookup::Leader(permit, _) = cache.lookup(name, Selector::CURRENT, now(at))
+        else {
             panic!("nothing is cached yet");
         };
         answer(permit, secrets, access, at, &mut month);
     }
-    // As the native refresher sleeps.
+    // The shortest sleep of the native refresher.
     let least = (ttl / 256).clamp(Duration::from_millis(5), Duration::from_secs(1));
     while at < MONTH {
         let due = cache.due(now(at));
@@ -107,8 +108,9 @@ fn now(at: f64) -> Now {
     now
 }
 
-/// AWS's library for Python (1.2.0): a description at the first read and at the first after a time drawn from whole
-/// seconds between half the interval and all of it; a value when its version is new. It needs both permissions.
+/// AWS's library for Python (1.2.0). It describes the secret at the first read, and again at the first read after a
+/// random number of whole seconds between half the interval and all of it. It fetches the value if the version is new.
+/// It needs both permissions.
 pub fn official(secrets: &[Secret], ttl: Duration, start: f64, seed: u64) -> Month {
     let mut random = Rng::with_seed(seed);
     let mut month = Month::of(secrets.len());

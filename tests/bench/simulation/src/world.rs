@@ -9,15 +9,15 @@ pub const MINUTE: f64 = 60.0;
 pub const HOUR: f64 = 60.0 * MINUTE;
 pub const DAY: f64 = 24.0 * HOUR;
 pub const MONTH: f64 = 30.0 * DAY;
-/// A midnight (UTC): where the simulated time begins.
+/// The start of the simulated time: a midnight in UTC.
 const EPOCH: f64 = 20_500.0 * DAY;
 
-/// Where in its window a scheduled rotation comes. The service promises no more than "at any time during this window".
+/// When a scheduled rotation comes within its window. The service promises only "at any time during this window".
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub enum Habit {
-    /// At about the same time in each, within a minute: what a job does that runs at fixed times.
+    /// At the same time in each window, give or take a minute, like a job that runs at fixed times.
     Regular,
-    /// Anywhere, each time anew.
+    /// At a random time in each window.
     Anywhere,
 }
 
@@ -30,8 +30,8 @@ pub struct Schedule {
     duration: Option<&'static str>,
 }
 
-/// Two secrets have each of these. The service itself rotates every four hours at most; hourly rotation stands for jobs of
-/// one's own.
+/// Two secrets have each of these. The service itself rotates every four hours at most; hourly rotation represents jobs
+/// outside the service.
 pub const SCHEDULES: [Schedule; 5] = [
     Schedule { name: "hourly", period: HOUR, window: HOUR, expression: "rate(1 hour)", duration: None },
     Schedule {
@@ -68,7 +68,7 @@ pub struct Rotation {
 
 pub struct Secret {
     pub schedule: &'static Schedule,
-    /// In the order of time; the version of number n is made by rotation n - 1.
+    /// In chronological order; rotation n - 1 creates version n.
     pub rotations: Vec<Rotation>,
     first_opening: f64,
     /// The last scheduled rotation before the month.
@@ -76,7 +76,7 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// `unscheduled` of all its rotations come at any time.
+    /// `unscheduled` is the share of its rotations that come at any time.
     pub fn new(schedule: &'static Schedule, habit: Habit, unscheduled: f64, random: &mut Rng) -> Self {
         let hours = |random: &mut Rng, length: f64| random.f64() * length / HOUR;
         let first_opening = match schedule.period {
@@ -120,7 +120,7 @@ impl Secret {
         self.rotations.partition_point(|rotation| rotation.ends <= at)
     }
 
-    /// What `DescribeSecret` answers.
+    /// The response of `DescribeSecret`.
     pub fn describe(&self, at: f64, tells_schedule: bool) -> Description {
         let current = self.version(at);
         let mut description = Description::default();
@@ -146,7 +146,7 @@ pub fn version_id(number: usize) -> String {
     number.to_string()
 }
 
-/// The wall clock, since the Unix epoch.
+/// The wall-clock time since the Unix epoch.
 pub fn wall(at: f64) -> Duration {
     Duration::from_secs_f64(EPOCH + at)
 }
