@@ -1,4 +1,4 @@
-//! An attempt to connect, for the package's driver.
+//! Attempts to connect, for the driver in the package.
 
 use napi_derive::napi;
 use secretcache::host::{Action, ConnectAttempt, ConnectFailure, SystemClock};
@@ -12,11 +12,11 @@ use crate::value::Version;
 #[napi]
 pub struct NativeAttempt {
     attempt: ConnectAttempt,
-    /// What is being tried.
+    /// The version being tried, and its staging label.
     trying: Option<(Secret, Stage)>,
 }
 
-/// What to do next.
+/// The next step of an attempt.
 #[napi(object, object_from_js = false)]
 pub struct Step {
     #[napi(ts_type = "'try' | 'read' | 'refresh' | 'wait' | 'stop'")]
@@ -25,7 +25,7 @@ pub struct Step {
     pub stage: Option<String>,
     /// The version to log in with.
     pub version: Option<Version>,
-    /// How long to wait.
+    /// For `wait`: how long, in milliseconds.
     pub wait_ms: Option<f64>,
 }
 
@@ -34,11 +34,11 @@ pub struct Step {
 pub struct RejectedVersion {
     pub version_stage: String,
     pub version_id: String,
-    /// How often.
+    /// How many times it was refused.
     pub times: u32,
 }
 
-/// How an attempt failed: one of the two.
+/// How an attempt failed. Exactly one field is set.
 #[napi(object, object_from_js = false)]
 #[derive(Default)]
 pub struct AttemptFailure {
@@ -48,10 +48,10 @@ pub struct AttemptFailure {
     pub failure: Option<Failure>,
 }
 
-/// What the resource refused.
+/// The versions that the resource refused.
 #[napi(object, object_from_js = false)]
 pub struct Rejection {
-    /// The secret and its versions, for people.
+    /// A message that names the secret and the refused versions.
     pub message: String,
     pub tried: Vec<RejectedVersion>,
 }
@@ -62,14 +62,14 @@ impl NativeAttempt {
     }
 }
 
-/// Staging labels, from their names.
+/// Parses the names of staging labels.
 pub(crate) fn stages(names: &[String]) -> Result<Vec<Stage>, Error> {
     names.iter().map(|name| name.parse()).collect()
 }
 
 #[napi]
 impl NativeAttempt {
-    /// What to do next.
+    /// Returns the next step.
     #[napi(catch_unwind)]
     pub fn next(&mut self) -> Step {
         let next = self.attempt.next(SystemClock::now());
@@ -91,14 +91,14 @@ impl NativeAttempt {
         }
     }
 
-    /// How long the attempt may still take.
+    /// Returns how long the attempt may still take, in milliseconds.
     #[napi(catch_unwind)]
     pub fn remaining_ms(&self) -> f64 {
         milliseconds(self.attempt.remaining(SystemClock::now()))
     }
 
-    /// A staging label has been read or fetched, or why it could not be: the kind and the text of the failure, and the
-    /// number under which the package keeps it.
+    /// Reports that a staging label has been read or fetched, or the failure: its kind, its text, and the number under
+    /// which the package keeps the error.
     #[napi(catch_unwind)]
     pub fn read(
         &mut self,
@@ -118,7 +118,7 @@ impl NativeAttempt {
         self.attempt.read(stage, error, SystemClock::now());
     }
 
-    /// The resource took the version that was tried.
+    /// Reports that the resource accepted the version being tried.
     #[napi(catch_unwind)]
     pub fn accepted(&mut self) {
         if let Some((secret, _)) = self.trying.take() {
@@ -126,7 +126,7 @@ impl NativeAttempt {
         }
     }
 
-    /// The resource refused the version that was tried.
+    /// Reports that the resource refused the version being tried.
     #[napi(catch_unwind)]
     pub fn rejected(&mut self) {
         if let Some((secret, stage)) = self.trying.take() {
@@ -134,7 +134,7 @@ impl NativeAttempt {
         }
     }
 
-    /// How the attempt failed.
+    /// Returns how the attempt failed.
     #[napi(catch_unwind)]
     pub fn failure(&self) -> AttemptFailure {
         match self.attempt.failure() {

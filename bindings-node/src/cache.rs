@@ -19,7 +19,7 @@ use crate::shared::{self, SharedCache};
 use crate::stats::Stats;
 use crate::value::Version;
 
-/// A cache as one environment uses it.
+/// A cache, as used by one environment (the main thread or a worker).
 #[napi]
 pub struct NativeCache {
     shared: Arc<SharedCache>,
@@ -28,7 +28,7 @@ pub struct NativeCache {
     client: Option<Client>,
 }
 
-/// How a read begins: one of these, or neither, which is when its result is delivered later.
+/// The start of a read. If both fields are empty, the result is delivered later.
 #[napi(object, object_from_js = false)]
 #[derive(Default)]
 pub struct Begun {
@@ -46,7 +46,8 @@ fn selector<'a>(stage: Option<&'a str>, version_id: Option<&'a str>) -> Selector
 
 #[napi]
 impl NativeCache {
-    /// Starts nothing. `deliver` is called with whatever comes later; `has_client`: it is also asked for the secrets.
+    /// Creates a cache without starting anything. `deliver` is called with all later results. With `hasClient`, it is
+    /// also called with the requests for the program's client.
     #[napi(
         constructor,
         catch_unwind,
@@ -76,20 +77,20 @@ impl NativeCache {
         Ok(Self { shared, sender, changes, client })
     }
 
-    /// The counters of changes, as memory that is shared with the core. Where that is not allowed, it is a mere copy:
-    /// see `touch`.
+    /// Returns the counters of changes, as memory shared with the core. Where sharing is not allowed, the array is a
+    /// copy; see `touch`.
     #[napi(getter)]
     pub fn changes(&self) -> Uint32Array {
         self.changes.array()
     }
 
-    /// Raises the first counter, to find out whether the memory is shared.
+    /// Increments the first counter, to find out whether the memory is shared.
     #[napi]
     pub fn touch(&self) {
         self.changes.touch();
     }
 
-    /// Begins a read. If it is not answered at once, the result is delivered under `number`.
+    /// Begins a read. If it cannot be answered at once, the result is delivered under `number`.
     #[napi(catch_unwind)]
     pub fn read(&self, number: u32, id: String, stage: Option<String>, version_id: Option<String>) -> Begun {
         let which = selector(stage.as_deref(), version_id.as_deref());
@@ -114,7 +115,7 @@ impl NativeCache {
         })
     }
 
-    /// Begins what an attempt to connect asks for by 'refresh'. Its result is delivered under `number`.
+    /// Begins the refresh that an attempt to connect requests. Its result is delivered under `number`.
     #[napi(catch_unwind)]
     pub fn recheck(&self, number: u32, id: String, stage: String) -> Begun {
         let (core, sender) = (self.shared.core.clone(), Arc::clone(&self.sender));
@@ -127,14 +128,14 @@ impl NativeCache {
         })
     }
 
-    /// Begins to fetch secrets before they are read. The result is delivered under `number`.
+    /// Begins to prefetch secrets. The result is delivered under `number`.
     #[napi(catch_unwind)]
     pub fn prefetch(&self, number: u32, ids: Vec<String>) -> Begun {
         let (core, sender) = (self.shared.core.clone(), Arc::clone(&self.sender));
         self.begin(async move { sender.send(Message::Prefetched(number, core.prefetch(ids).await)) })
     }
 
-    /// The last-known value: never waits, never asks anybody.
+    /// Returns the last known value. Never waits and makes no request.
     #[napi(catch_unwind)]
     pub fn peek(&self, id: String, stage: Option<String>, version_id: Option<String>) -> Option<Version> {
         let hit =
@@ -142,14 +143,14 @@ impl NativeCache {
         Some(Version::new(hit.to_secret(), &self.changes))
     }
 
-    /// Milliseconds since the value that is held was last confirmed; null if none is held.
+    /// Returns the milliseconds since the cached value was last confirmed; null if there is none.
     #[napi(catch_unwind)]
     pub fn age_ms(&self, id: String, stage: Option<String>, version_id: Option<String>) -> Option<f64> {
         let age = self.shared.core.age(&id, selector(stage.as_deref(), version_id.as_deref()))?;
         Some(milliseconds(age))
     }
 
-    /// Notes hits that were answered in JavaScript.
+    /// Counts hits that JavaScript answered itself.
     #[napi(catch_unwind)]
     pub fn note_hits(&self, id: String, stage: Option<String>, version_id: Option<String>, count: u32) {
         self.shared.core.note_hits(&id, selector(stage.as_deref(), version_id.as_deref()), count.into());
@@ -161,25 +162,25 @@ impl NativeCache {
         self.shared.core.invalidate(&id);
     }
 
-    /// What the cache has done so far and holds now.
+    /// Returns the statistics of the cache.
     #[napi(catch_unwind)]
     pub fn stats(&self) -> Stats {
         self.shared.core.stats().into()
     }
 
-    /// Whether a connection that was made with this version should be replaced when it is not in use.
+    /// Returns whether a connection made with this version should be replaced when it is idle.
     #[napi(catch_unwind)]
     pub fn is_outdated(&self, id: String, version_id: String) -> bool {
         self.shared.core.is_outdated(&id, &version_id)
     }
 
-    /// Has a secret count as in use until the result is closed.
+    /// Makes a secret count as in use until the result is closed.
     #[napi(catch_unwind)]
     pub fn watch(&self, id: String) -> NativeWatch {
         NativeWatch(Some(self.shared.core.watch(&id)))
     }
 
-    /// An attempt to connect.
+    /// Starts an attempt to connect.
     #[napi(catch_unwind)]
     pub fn connect_attempt(
         &self,
@@ -192,25 +193,25 @@ impl NativeCache {
         attempt.map(NativeAttempt::new).map_err(|error| thrown(&error))
     }
 
-    /// This environment is done with the cache; where no other uses it, it is closed.
+    /// Ends this environment's use of the cache. The cache is closed once no environment uses it.
     #[napi(catch_unwind)]
     pub fn close(&self) {
         self.shared.leave(&self.sender);
     }
 
-    /// The program's client has answered with a value.
+    /// Passes on a value from the program's client.
     #[napi(catch_unwind)]
     pub fn answer_value(&self, number: u32, value: ClientValue) {
         self.answer(number, Ok(Reply::Value(value.into())));
     }
 
-    /// The program's client has answered with a description.
+    /// Passes on a description from the program's client.
     #[napi(catch_unwind)]
     pub fn answer_description(&self, number: u32, description: ClientDescription) {
         self.answer(number, Ok(Reply::Description(description.into())));
     }
 
-    /// The program's client has failed.
+    /// Passes on a failure of the program's client.
     #[napi(catch_unwind)]
     pub fn answer_failure(&self, number: u32, failure: ClientFailure) {
         self.answer(number, Err(failure.into()));
@@ -230,13 +231,13 @@ impl NativeCache {
     }
 }
 
-/// While it is open, its secret counts as in use.
+/// Makes its secret count as in use while it is open.
 #[napi]
 pub struct NativeWatch(Option<Watch>);
 
 #[napi]
 impl NativeWatch {
-    /// From now on only reads count.
+    /// Ends the watch.
     #[napi]
     pub fn close(&mut self) {
         self.0 = None;
@@ -245,7 +246,7 @@ impl NativeWatch {
 
 impl Drop for NativeCache {
     fn drop(&mut self) {
-        // Collected, or the environment ends.
+        // Garbage-collected, or the environment is ending.
         self.shared.leave(&self.sender);
     }
 }

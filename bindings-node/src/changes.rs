@@ -1,4 +1,4 @@
-//! Counters that say what was handed out to JavaScript and has become wrong since.
+//! Counters that tell JavaScript which of the values it keeps are no longer valid.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use napi::bindgen_prelude::Uint32Array;
 use secretcache::Secret;
 
-/// So many counters share the changes of all values: 16 KiB for each environment. Values of one counter seem to change
-/// together.
+/// The number of counters, which all values share: 16 KiB for each environment. A change of one value also invalidates
+/// the others with the same counter.
 const SLOTS: usize = 4096;
 
-/// The counters of one environment. JavaScript reads them from memory.
+/// The counters of one environment. JavaScript reads them from shared memory.
 #[derive(Clone)]
 pub(crate) struct Changes(Arc<[AtomicU32]>);
 
@@ -23,23 +23,24 @@ impl Changes {
         &self.0
     }
 
-    /// Which counter is a value's, and its count: to be read before how long the value may be handed out.
+    /// Returns the index of a value's counter, and its count. Call this before `servable_for`, so that a change in
+    /// between is noticed.
     pub(crate) fn of(&self, secret: &Secret) -> (u32, u32) {
         let slot = secret.change_slot(SLOTS);
         let count = self.0.get(slot).map_or(0, |counter| counter.load(Ordering::Acquire));
         (u32::try_from(slot).unwrap_or_default(), count)
     }
 
-    /// The counters as an array, which shares their memory where that is allowed.
+    /// Returns the counters as an array, which shares their memory where that is allowed.
     pub(crate) fn array(&self) -> Uint32Array {
         let counters = Arc::clone(&self.0);
         let first = counters.as_ptr().cast::<u32>().cast_mut();
-        // SAFETY: the closure keeps the counters alive until the array is collected. JavaScript only reads them; the core
-        // writes them atomically, and an aligned word is read whole.
+        // SAFETY: the closure keeps the counters alive until the array is garbage-collected. JavaScript only reads
+        // them; the core writes them atomically, and a read of an aligned word is never torn.
         unsafe { Uint32Array::with_external_data(first, SLOTS, move |_, _| drop(counters)) }
     }
 
-    /// Raises the first one, to find out whether the memory is shared.
+    /// Increments the first counter, to find out whether the memory is shared.
     pub(crate) fn touch(&self) {
         if let Some(counter) = self.0.first() {
             counter.fetch_add(1, Ordering::Release);

@@ -1,4 +1,4 @@
-//! A client of the program's own as a source: the core decides what to ask, the program's thread asks.
+//! The program's own client as a source: the core decides what to request, and the client's thread makes the request.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,11 +18,11 @@ use crate::delivery::{Message, Question, SharedSender};
 use crate::errors::{HostError, kind_named};
 use crate::settings::span;
 
-/// A client that is not done by then is given up on, and the request counts as failed. The AWS SDK for JavaScript has
-/// no limit unless one is set.
+/// How long a client may take for a request, which then counts as failed. The AWS SDK for JavaScript has no limit
+/// unless one is set.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The questions that are under way.
+/// The requests in progress.
 #[derive(Clone)]
 pub(crate) struct Client {
     sender: SharedSender,
@@ -35,7 +35,7 @@ struct Waiting {
     answers: HashMap<u32, oneshot::Sender<Result<Reply, Error>>>,
 }
 
-/// What the client answered.
+/// The response of the client.
 pub(crate) enum Reply {
     Value(Fetched),
     Description(Description),
@@ -46,7 +46,7 @@ impl Client {
         Self { sender, waiting: Arc::default() }
     }
 
-    /// An answer has come. One to a question that was given up on is dropped.
+    /// Completes a request. A response to a request that was given up is dropped.
     pub(crate) fn answer(&self, number: u32, answer: Result<Reply, Error>) {
         if let Some(sender) = self.lock().answers.remove(&number) {
             let _nobody_waits = sender.send(answer);
@@ -82,7 +82,7 @@ impl Client {
     }
 }
 
-/// Drops what waits for an answer when nobody does any more.
+/// Forgets a request when its future is dropped.
 struct Forget<'a> {
     client: &'a Client,
     number: u32,
@@ -124,7 +124,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// What a client's `GetSecretValue` answered.
+/// The response of a client to `GetSecretValue`.
 #[napi(object, object_to_js = false)]
 pub struct ClientValue {
     pub arn: Option<String>,
@@ -155,22 +155,22 @@ impl From<ClientValue> for Fetched {
     }
 }
 
-/// What a client's `DescribeSecret` answered.
+/// The response of a client to `DescribeSecret`.
 #[napi(object, object_to_js = false)]
 pub struct ClientDescription {
     pub arn: Option<String>,
     pub version_ids: Vec<String>,
-    /// The labels of each, in the same order.
+    /// The staging labels of each version, in the order of `version_ids`.
     pub version_stages: Vec<Vec<String>>,
-    /// Whether there is a `DeletedDate`.
+    /// Whether the response has a `DeletedDate`.
     pub is_deleted: bool,
     pub rotation_enabled: Option<bool>,
-    /// Dates are since the Unix epoch.
+    /// Milliseconds since the Unix epoch, like `last_rotated_ms`.
     pub next_rotation_ms: Option<f64>,
     pub last_rotated_ms: Option<f64>,
-    /// Of `RotationRules`.
+    /// `ScheduleExpression` of `RotationRules`.
     pub schedule_expression: Option<String>,
-    /// Of `RotationRules`.
+    /// `Duration` of `RotationRules`.
     pub duration: Option<String>,
 }
 
@@ -190,19 +190,19 @@ impl From<ClientDescription> for Description {
     }
 }
 
-/// How a client failed.
+/// A failure of a client.
 #[napi(object, object_to_js = false)]
 pub struct ClientFailure {
     /// `GetSecretValue` or `DescribeSecret`.
     pub operation: String,
-    /// The service's error code, if it was the service that answered.
+    /// The service's error code, if the service responded.
     pub code: Option<String>,
-    /// The core's kind, if the failure has one of its own.
+    /// The core's kind of error, if the failure has one.
     pub kind: Option<String>,
     pub message: String,
     pub http_status: Option<u16>,
     pub request_id: Option<String>,
-    /// The number under which the package keeps the error itself.
+    /// The number under which the package keeps the client's error.
     pub host_error: Option<u32>,
 }
 

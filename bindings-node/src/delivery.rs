@@ -1,4 +1,4 @@
-//! The way from the core's threads to the JavaScript of one environment.
+//! Delivers messages from the core's threads to the JavaScript of one environment.
 
 use std::sync::Arc;
 
@@ -14,25 +14,25 @@ use crate::errors::Failure;
 use crate::events::CacheEvent;
 use crate::value::Version;
 
-/// Calls one function of one environment, from any thread. It does not keep the process alive: whoever waits for an
-/// answer sees to that on the JavaScript side.
+/// Calls one function of one environment, from any thread. It does not keep the process alive; the JavaScript side does
+/// that while it waits for a result.
 pub(crate) struct Sender(ThreadsafeFunction<Message, (), FnArgs<(Delivery,)>, Status, false, true>);
 
 pub(crate) type Receiver<'env> = Function<'env, FnArgs<(Delivery,)>, ()>;
 
-/// What is sent.
+/// A message to JavaScript.
 pub(crate) enum Message {
     /// The result of a read or a forced refresh.
     Version(u32, Result<Secret, Error>),
     /// The result of a prefetch.
     Prefetched(u32, Result<Vec<(String, Error)>, Error>),
-    /// Something happened to a cached secret; whether to warn of it.
+    /// An event of a cached secret, and whether to warn about it.
     Event(Event, bool),
-    /// The program's client is to be asked.
+    /// A request for the program's client.
     Ask(Question),
 }
 
-/// What the program's client is to be asked; with a selector for the value, without for the description.
+/// A request for the program's client: for the value if there is a selector, otherwise for the description.
 pub(crate) struct Question {
     pub(crate) number: u32,
     pub(crate) secret_id: String,
@@ -49,27 +49,27 @@ impl Sender {
         Ok(Self(function))
     }
 
-    /// After the environment has ended, messages go nowhere.
+    /// Sends a message. If the environment has ended, it is dropped.
     pub(crate) fn send(&self, message: Message) {
         self.0.call(message, ThreadsafeFunctionCallMode::NonBlocking);
     }
 }
 
-/// What the package's function is called with: one of these.
+/// A message to the package. Besides `number`, one field is set.
 #[napi(object, object_from_js = false)]
 #[derive(Default)]
 pub struct Delivery {
-    /// The number that the package gave to what has ended.
+    /// The number that the package gave to the operation that has ended.
     pub number: u32,
-    /// The version that was waited for.
+    /// The version that was read or fetched.
     pub version: Option<Version>,
-    /// Why it could not be fetched.
+    /// The failure, if it could not be fetched.
     pub failure: Option<Failure>,
     /// The secrets that could not be prefetched.
     pub unfetched: Option<Vec<Unfetched>>,
-    /// Something that happened to a cached secret.
+    /// An event of a cached secret.
     pub event: Option<CacheEvent>,
-    /// A question for the program's client.
+    /// A request for the program's client.
     pub ask: Option<Ask>,
 }
 
@@ -80,7 +80,7 @@ pub struct Unfetched {
     pub failure: Failure,
 }
 
-/// A call that the program's client is to make.
+/// A request that the program's client must make.
 #[napi(object, object_from_js = false)]
 pub struct Ask {
     /// `GetSecretValue` or `DescribeSecret`.
@@ -138,5 +138,5 @@ impl From<Question> for Ask {
     }
 }
 
-/// Shared by all who send.
+/// A sender that the threads of the core share.
 pub(crate) type SharedSender = Arc<Sender>;

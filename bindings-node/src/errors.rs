@@ -1,22 +1,22 @@
-//! Errors of the core as the package gets them, to make its own of.
+//! Errors of the core, in the form from which the package makes its own.
 
 use napi_derive::napi;
 use secretcache::{Error, ErrorKind};
 
-/// Why something failed.
+/// A failure.
 #[napi(object, object_from_js = false)]
 pub struct Failure {
-    /// The core's name of the kind.
+    /// The name of the kind of error in the core.
     pub kind: String,
     /// What is wrong and what to do.
     pub message: String,
-    /// The service's error code, where it answered.
+    /// The service's error code, if the service responded.
     pub service_code: Option<String>,
-    /// The HTTP status of its answer.
+    /// The HTTP status of its response.
     pub http_status: Option<u16>,
     /// The request id to quote to AWS support.
     pub request_id: Option<String>,
-    /// The number of the client's own error, where a client of the program's failed.
+    /// The number under which the package keeps the error, if the program's client failed.
     pub host_error: Option<u32>,
     /// The text of the cause, if there is one.
     pub cause: Option<String>,
@@ -44,15 +44,15 @@ impl From<&Error> for Failure {
     }
 }
 
-/// An error to be thrown at once: its code is the name of its kind.
+/// An error to throw at once; its code is the name of its kind.
 pub(crate) type Thrown = napi::Error<&'static str>;
 
-/// As the package is to see it.
+/// Converts an error to one that can be thrown.
 pub(crate) fn thrown(error: &Error) -> Thrown {
     napi::Error::new(error.kind().name(), error.message())
 }
 
-/// A kind by its name, as the package gives it back.
+/// Returns the kind with a name, as the package passes it; an unknown name means `Source`.
 pub(crate) fn kind_named(name: &str) -> ErrorKind {
     ErrorKind::from_name(name).unwrap_or(ErrorKind::Source)
 }

@@ -1,4 +1,4 @@
-//! Events of the core on their way to JavaScript.
+//! Events of the core, converted for JavaScript.
 
 use napi_derive::napi;
 use secretcache::Event;
@@ -6,20 +6,20 @@ use secretcache::Event;
 use crate::errors::Failure;
 use crate::settings::milliseconds;
 
-/// Something that happened to a cached secret.
+/// An event of a cached secret.
 #[napi(object, object_from_js = false)]
 pub struct CacheEvent {
     #[napi(ts_type = "'newVersion' | 'stale' | 'refreshError' | 'fallbackLogin' | 'replica'")]
     pub kind: String,
-    /// Whether to warn of it: at most once a minute for each secret.
+    /// Whether to log a warning; at most once a minute for each secret.
     pub should_warn: bool,
-    /// One line, fit for a log.
+    /// One line, for a log.
     pub text: String,
     pub secret_id: String,
     pub version_stage: Option<String>,
     pub old_version_id: Option<String>,
     pub new_version_id: Option<String>,
-    /// Since the value was last confirmed.
+    /// Milliseconds since the value was last confirmed.
     pub age_ms: Option<f64>,
     /// The Region of the replica.
     pub region: Option<String>,

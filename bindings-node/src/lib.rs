@@ -1,7 +1,7 @@
 //! The extension module behind the npm package `secretcache`: conversion and calls, no logic.
 //!
-//! Everything here is private to the package, whose TypeScript gives it its public face. JavaScript values belong to
-//! one environment (the main thread or a worker) and never go into the core.
+//! Everything here is private to the package, whose TypeScript provides the public interface. JavaScript values belong
+//! to one environment (the main thread or a worker) and never go into the core.
 
 mod attempt;
 mod cache;
@@ -20,17 +20,17 @@ use secretcache::IamLogin;
 
 use crate::errors::{Thrown, thrown};
 
-/// What is freed is wiped: secrets pass through the buffers of HTTP and TLS too.
+/// Wipes freed memory, because secrets also pass through the buffers of HTTP and TLS.
 #[global_allocator]
 static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;
 
-/// The names of the core's error kinds, which the package's table of codes must cover.
+/// Returns the names of the core's error kinds, which the package's table of codes must cover.
 #[napi]
 pub fn error_kinds() -> Vec<String> {
     secretcache::ErrorKind::ALL.iter().map(|kind| kind.name().to_owned()).collect()
 }
 
-/// Those among them that the caller may do better with by asking again soon.
+/// Returns the names of the error kinds for which a retry may help.
 #[napi]
 pub fn retryable_kinds() -> Vec<String> {
     let retryable =
@@ -38,13 +38,13 @@ pub fn retryable_kinds() -> Vec<String> {
     retryable.map(|kind| kind.name().to_owned()).collect()
 }
 
-/// The version of this module, which must be that of the package.
+/// Returns the version of this module, which must be the same as the package's.
 #[napi]
 pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
-/// The id of an IAM login: service, user, host or name of a cache, and what else there is.
+/// Returns the id of an IAM login. `name` is a host, or the name of a cache.
 #[napi(catch_unwind)]
 pub fn iam_login(
     service: String,
@@ -68,7 +68,7 @@ pub fn iam_login(
     Ok(login.into())
 }
 
-/// Whether an error means that user name or password are refused: by its code if it has one, else by its text.
+/// Returns whether an error means a refused login: judged by its code if it has one, otherwise by its text.
 #[napi]
 pub fn says_login_refused(message: String, code: Option<String>) -> bool {
     secretcache::login_refused(code.as_deref(), &message)

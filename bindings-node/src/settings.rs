@@ -1,4 +1,4 @@
-//! The settings that the package passes down, in the core's types.
+//! Settings from the package, converted to the core's types.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use secretcache::host::{Options, Role};
 use secretcache::{Config, Credentials};
 use zeroize::Zeroizing;
 
-/// Settings of a cache. The package has checked their types; times are milliseconds of at least 0.
+/// Settings of a cache. The package has checked their types; times are in milliseconds and at least 0.
 #[napi(object, object_to_js = false)]
 pub struct Settings {
     pub refresh_interval_ms: Option<f64>,
@@ -25,7 +25,7 @@ pub struct Settings {
     pub session_token: Option<String>,
     pub role_arn: Option<String>,
     pub external_id: Option<String>,
-    /// Prefix, ARN of the role, and its external id if it has one.
+    /// For each role: the prefix, the role ARN, and the external id if there is one.
     pub roles: Option<Vec<Vec<String>>>,
     pub fallback_regions: Option<Vec<String>>,
     pub fallback_after_ms: Option<f64>,
@@ -33,7 +33,8 @@ pub struct Settings {
     pub ca_bundle: Option<String>,
     pub use_fips: Option<bool>,
     pub timeout_ms: Option<f64>,
-    /// What all settings come to: caches of one text are one cache for all threads. None: a cache of its own.
+    /// All settings as one text. Threads whose caches have the same text share one cache; without a text, a cache is
+    /// not shared.
     pub shared_as: Option<String>,
 }
 
@@ -82,12 +83,13 @@ fn role(texts: Vec<String>) -> Option<(String, Role)> {
     Some((texts.next()?, Role { arn: texts.next()?, external_id: texts.next() }))
 }
 
-/// Milliseconds as JavaScript counts them. What no clock can show is longer than any limit, which the core refuses.
+/// Converts milliseconds from JavaScript. A time too long for a `Duration` becomes the longest one, which the core
+/// refuses.
 pub(crate) fn span(milliseconds: f64) -> Duration {
     Duration::try_from_secs_f64(milliseconds / 1000.0).unwrap_or(Duration::MAX)
 }
 
-/// The other way.
+/// Converts a duration to milliseconds for JavaScript.
 pub(crate) fn milliseconds(span: Duration) -> f64 {
     span.as_secs_f64() * 1000.0
 }

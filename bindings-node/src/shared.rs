@@ -1,8 +1,8 @@
-//! One cache for all threads of a process, although each thread loads the module for itself.
+//! Shares one cache among all threads of a process, although each thread loads the module for itself.
 //!
-//! Caches of the same settings in different environments (the main thread, workers) are one. Two caches of the same
-//! settings in one environment are two: a program that makes two means two, and its first is shared with the first of
-//! the other environments, its second with their second.
+//! Caches with the same settings in different environments (the main thread, workers) are one cache. Two caches with
+//! the same settings in one environment stay separate, because the program created two on purpose. Its first one is
+//! shared with the first of each other environment, its second one with their second.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::delivery::{Message, Sender, SharedSender};
 
-/// A cache, and everyone in this process who uses it.
+/// A cache, and its users in this process.
 pub(crate) struct SharedCache {
     pub(crate) core: SecretCache,
     settings: Option<Zeroizing<String>>,
@@ -27,7 +27,7 @@ struct User {
 
 static CACHES: Mutex<Vec<Weak<SharedCache>>> = Mutex::new(Vec::new());
 
-/// The cache of these settings that this environment does not use yet, made by `make` if there is none.
+/// Returns a cache with these settings that this environment does not use yet, or a new one from `make`.
 pub(crate) fn join(
     settings: Option<Zeroizing<String>>,
     environment: usize,
@@ -40,7 +40,7 @@ pub(crate) fn join(
     let is_same = |cache: &SharedCache| cache.settings.is_some() && cache.settings == settings;
     let found = caches.iter().filter_map(Weak::upgrade).filter(|cache| is_same(cache)).find(|cache| {
         let users = lock(&cache.users);
-        // With no users left it is being closed.
+        // A cache without users is being closed.
         !users.is_empty() && users.iter().all(|user| user.environment != environment)
     });
     if let Some(cache) = found {
@@ -64,7 +64,7 @@ pub(crate) fn join(
 }
 
 impl SharedCache {
-    /// This user is done with it. The last one closes it.
+    /// Removes a user. The last one closes the cache.
     pub(crate) fn leave(&self, sender: &SharedSender) {
         let _one_at_a_time = lock(&CACHES);
         let mut users = lock(&self.users);
@@ -78,11 +78,11 @@ impl SharedCache {
     }
 
     fn notify(&self, event: &Event) {
-        // The program closed the cache itself.
+        // Errors because the program closed the cache are not worth a warning.
         let is_ordinary = matches!(event, Event::Error { error, .. } if error.kind() == ErrorKind::Closed);
         let should_warn = !is_ordinary && self.limiter.admits(event, SystemClock::now());
-        let senderes: Vec<_> = lock(&self.users).iter().filter_map(|user| user.sender.upgrade()).collect();
-        for sender in senderes {
+        let senders: Vec<_> = lock(&self.users).iter().filter_map(|user| user.sender.upgrade()).collect();
+        for sender in senders {
             sender.send(Message::Event(event.clone(), should_warn));
         }
     }

@@ -6,7 +6,7 @@ use napi_derive::napi;
 
 use crate::settings::milliseconds;
 
-/// What a cache has done so far in this process, and holds now.
+/// Statistics of a cache in this process.
 #[napi(object, object_from_js = false)]
 pub struct Stats {
     pub hits: f64,
@@ -24,7 +24,7 @@ pub struct Stats {
     pub secrets: Vec<SecretStatus>,
 }
 
-/// What resources said to logins.
+/// Counts of logins.
 #[napi(object, object_from_js = false)]
 pub struct LoginStats {
     pub accepted: f64,
@@ -44,7 +44,7 @@ pub struct SecretStatus {
     pub failures: u32,
 }
 
-/// A count that JavaScript can add to.
+/// Converts a count to a JavaScript number.
 #[expect(
     clippy::cast_precision_loss,
     reason = "exact up to 2^53, which takes a century at a hundred million a second"

@@ -1,4 +1,4 @@
-//! One version of a secret on its way to JavaScript.
+//! One version of a secret, converted for JavaScript.
 
 use std::time::SystemTime;
 
@@ -18,29 +18,30 @@ pub struct Version {
     pub name: Option<String>,
     pub version_id: Option<String>,
     pub version_stages: Vec<String>,
-    /// When it was created, since the Unix epoch.
+    /// When this version was created, in milliseconds since the Unix epoch.
     pub created_ms: Option<f64>,
     #[napi(ts_type = "string")]
     pub string: Option<Text>,
     #[napi(ts_type = "Buffer")]
     pub binary: Option<Bytes>,
-    /// How long it may be handed out again without asking, unless its counter of changes moves.
+    /// How long this version can be returned again without asking the core, unless its counter of changes moves, in
+    /// milliseconds.
     pub servable_ms: f64,
-    /// Which counter of changes is this version's.
+    /// The index of this version's counter of changes.
     pub slot: u32,
-    /// The count for which this is right.
+    /// The count at which this version is valid.
     pub changes: u32,
 }
 
-/// The secret string, made a JavaScript one without another copy in between.
+/// The secret string, converted to a JavaScript string without another copy in between.
 pub struct Text(Secret);
 
-/// The secret binary, likewise.
+/// The secret binary, copied into a `Buffer`.
 pub struct Bytes(Secret);
 
 impl Version {
     pub(crate) fn new(secret: Secret, changes: &Changes) -> Self {
-        // Before the time below: see `count_changes_in`.
+        // Before the call of `servable_for` below; see `count_changes_in`.
         let (slot, changes) = changes.of(&secret);
         Self {
             servable_ms: milliseconds(secret.servable_for(SystemClock::coarse())),
@@ -50,7 +51,7 @@ impl Version {
         }
     }
 
-    /// To be used once and not kept.
+    /// A version to use once and not keep.
     pub(crate) fn once(secret: Secret) -> Self {
         let age = |date: SystemTime| date.duration_since(SystemTime::UNIX_EPOCH).ok();
         Self {

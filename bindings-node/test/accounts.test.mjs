@@ -1,4 +1,4 @@
-/** Several accounts in one cache. The endpoint's accounts are access keys of twelve digits, which this test's STS gives out. */
+/** Several accounts in one cache. The endpoint uses a twelve-digit access key as the account; this test's STS issues them. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -11,7 +11,7 @@ import { Endpoint } from './support.mjs';
 
 const ROLE = 'arn:aws:iam::111122223333:role/reads-secrets';
 
-/** Answers AssumeRole with the account of the role, unless its name is `refused`, and writes down what it was asked. */
+/** Starts an STS that answers AssumeRole with the role's account, unless its name is `refused`. Returns a log of the calls. */
 async function startSts(t) {
   const asked = [];
   const server = createServer(async (request, response) => {
@@ -43,7 +43,7 @@ async function startSts(t) {
   return asked;
 }
 
-it('secrets of a prefix are read as its role', async (t) => {
+it('secrets with a prefix are read as its role', async (t) => {
   const endpoint = await Endpoint.start(t);
   const asked = await startSts(t);
   await endpoint.create('own', 'ours');
@@ -61,7 +61,7 @@ it('secrets of a prefix are read as its role', async (t) => {
   await assert.rejects(cache.getSecretString('billing/own'), { code: 'SECRET_NOT_FOUND' });
 });
 
-it('caches of different roles are different caches', async (t) => {
+it('caches with different roles are not shared', async (t) => {
   const endpoint = await Endpoint.start(t);
   await startSts(t);
   await endpoint.create('key', 'ours');
@@ -71,7 +71,7 @@ it('caches of different roles are different caches', async (t) => {
   assert.deepEqual(await Promise.all(caches.map((cache) => cache.getSecretString('key'))), ['ours', 'theirs']);
 });
 
-it('what is no role is an error when the cache is made', () => {
+it('creating a cache with an invalid role fails', () => {
   const made = (roles) => () => new SecretCache({ region: 'us-east-1', roles });
   assert.throws(made({ key: 'reads' }), { code: 'INVALID_CONFIGURATION', message: /"reads" is not an ARN/ });
   const many = Array.from({ length: 21 }, (_, number) => [`${number}/`, `${ROLE}${number}`]);

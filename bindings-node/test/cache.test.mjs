@@ -28,7 +28,7 @@ describe('SecretCache', () => {
     }
   };
 
-  it('is one module, however it is loaded', () => {
+  it('is the same module for import and require', () => {
     const required = require('secretcache');
     assert.equal(required.SecretCache, imported.SecretCache);
     const names = (all) =>
@@ -50,7 +50,7 @@ describe('SecretCache', () => {
       assert.ok(value.createdDate instanceof Date);
     }));
 
-  it('hands out bytes and JSON that are the caller’s own', () =>
+  it('returns bytes and JSON that the caller may change', () =>
     withCache(async (cache) => {
       (await cache.getSecretBinary('bytes')).fill(1);
       (await cache.getSecretJson('db')).username = 'mallory';
@@ -58,7 +58,7 @@ describe('SecretCache', () => {
       assert.equal((await cache.getSecretJson('db')).username, 'app');
     }));
 
-  it('answers hits without asking, and counts them', () =>
+  it('answers hits without a request, and counts them', () =>
     withCache(async (cache) => {
       await cache.getSecretString('text');
       const before = await endpoint.calls();
@@ -77,7 +77,7 @@ describe('SecretCache', () => {
       assert.deepEqual([...cache.peek('bytes')], [0, 255, 7]);
     }));
 
-  it('makes one call of ten thousand first reads', () =>
+  it('makes one call for ten thousand concurrent first reads', () =>
     withCache(async (cache) => {
       await endpoint.control('DELETE', 'calls');
       const reads = Array.from({ length: 10_000 }, () => cache.getSecretString('text'));
@@ -97,7 +97,7 @@ describe('SecretCache', () => {
       await assert.rejects(cache.getSecretString('versions', { versionStage: 'NONE' }), { code: 'VERSION_NOT_FOUND' });
     }));
 
-  it('has the new version after a forced refresh, and tells of it', () =>
+  it('has the new version after a forced refresh, and emits newVersion', () =>
     withCache(async (cache) => {
       const { VersionId: old } = await endpoint.create('moving', 'one');
       const told = [];
@@ -123,7 +123,7 @@ describe('SecretCache', () => {
       assert.equal(await cache.getSecretString('again'), 'two');
     }));
 
-  it('forgets what was asked for before an invalidation', () =>
+  it('does not join a read from before an invalidation', () =>
     withCache(async (cache) => {
       await endpoint.create('race', 'one');
       await endpoint.fault({ operations: ['GetSecretValue'], secret_id: 'race', times: 1, delay_ms: 300 });
@@ -132,10 +132,10 @@ describe('SecretCache', () => {
       const after = cache.getSecretString('race');
       assert.notEqual(before, after);
       assert.deepEqual(await Promise.all([before, after]), ['one', 'one']);
-      await endpoint.mend();
+      await endpoint.restore();
     }));
 
-  it('prefetches in batches, and says what it could not have', () =>
+  it('prefetches in batches, and returns what failed', () =>
     withCache(async (cache) => {
       const ids = Array.from({ length: 45 }, (_, number) => `many/${number}`);
       for (const id of ids) await endpoint.create(id, id);
@@ -148,7 +148,7 @@ describe('SecretCache', () => {
       await assert.rejects(cache.prefetch('one'), TypeError);
     }));
 
-  it('stops waiting when its signal is aborted, and waits on for others', () =>
+  it('stops waiting when its signal is aborted, while others keep waiting', () =>
     withCache(async (cache) => {
       await endpoint.create('slow', 'here');
       await endpoint.fault({ operations: ['GetSecretValue'], secret_id: 'slow', times: 1, delay_ms: 300 });
@@ -159,10 +159,10 @@ describe('SecretCache', () => {
       await assert.rejects(aborted, { message: 'enough' });
       assert.equal(await other, 'here');
       await assert.rejects(cache.getSecretString('slow', { signal: AbortSignal.abort() }), { name: 'AbortError' });
-      await endpoint.mend();
+      await endpoint.restore();
     }));
 
-  it('serves the last-known value through an outage, and tells', () =>
+  it('serves the last known value through an outage, and emits events', () =>
     withCache(
       async (cache) => {
         await endpoint.create('outage', 'known');
@@ -178,12 +178,12 @@ describe('SecretCache', () => {
         assert.equal(event.error.code, 'ACCESS_DENIED');
         assert.ok(cache.stats().staleServed > 0);
         assert.ok(cache.stats().failures.ACCESS_DENIED > 0);
-        await endpoint.mend();
+        await endpoint.restore();
       },
       { refreshIntervalMs: 200, maxWaitMs: 100 },
     ));
 
-  it('refreshes what is in use beside its readers, hits in JavaScript included', () =>
+  it('refreshes a secret in use in the background, counting hits in JavaScript', () =>
     withCache(
       async (cache) => {
         await endpoint.create('used', 'one');
@@ -195,7 +195,7 @@ describe('SecretCache', () => {
       { refreshIntervalMs: 400 },
     ));
 
-  it('keeps a watched secret fresh that nobody reads', () =>
+  it('keeps a watched secret fresh without reads', () =>
     withCache(
       async (cache) => {
         await endpoint.create('watched', 'one');
@@ -209,7 +209,7 @@ describe('SecretCache', () => {
       { refreshIntervalMs: 200 },
     ));
 
-  it('asks on every read where the interval is 0', () =>
+  it('asks the service on every read if the interval is 0', () =>
     withCache(
       async (cache) => {
         await endpoint.create('always', 'one');
@@ -229,7 +229,7 @@ describe('SecretCache', () => {
     await cache.close();
   });
 
-  it('does not close another cache of the same settings', async () => {
+  it('does not close another cache with the same settings', async () => {
     const [one, other] = [new SecretCache(endpoint.options), new SecretCache(endpoint.options)];
     await Promise.all([one.getSecretString('text'), other.getSecretString('text')]);
     await one.close();
@@ -247,11 +247,11 @@ describe('SecretCache', () => {
       assert.equal(error.$metadata.httpStatusCode, 400);
       assert.match(error.$metadata.requestId, /./);
       const again = await cache.getSecretString('missing').catch((error) => error);
-      assert.notEqual(again, error, 'each failure is an error of its own');
+      assert.notEqual(again, error, 'each failure is a new error');
       assert.equal(again.code, 'SECRET_NOT_FOUND');
     }));
 
-  it('tells values of another shape than was asked for', () =>
+  it('rejects reads of a value of another type', () =>
     withCache(async (cache) => {
       await assert.rejects(cache.getSecretString('bytes'), { code: 'WRONG_TYPE' });
       await assert.rejects(cache.getSecretBinary('text'), { code: 'WRONG_TYPE' });
@@ -272,7 +272,7 @@ describe('SecretCache', () => {
       }
     }));
 
-  it('stops no one when a listener throws', () =>
+  it('calls the other listeners when one throws', () =>
     withCache(
       async (cache) => {
         await endpoint.create('listened', 'one');
@@ -296,7 +296,7 @@ describe('SecretCache', () => {
 });
 
 describe('errors', () => {
-  it('have a code for every kind of the core', () => {
+  it('have a code for every kind in the core', () => {
     const kinds = require('../lib/native.js').native.errorKinds();
     const ours = ERROR_CODES.filter((code) => code !== 'LOGIN_REJECTED');
     assert.deepEqual(
@@ -319,7 +319,7 @@ describe('options', () => {
     }
   };
 
-  it('are named when they make no sense, with what was probably meant', () => {
+  it('that are wrong are named in the error, with what was probably meant', () => {
     const { limits } = require('../lib/settings.js');
     limits.shortestIntervalMs = 1000;
     refused({ refreshIntervalMs: 300 }, /refreshIntervalMs is 300/, /milliseconds/, /300000/);
@@ -350,11 +350,11 @@ describe('options', () => {
     assert.throws(() => new SecretCache({ maxStaleMs: 1000 }), { code: 'INVALID_CONFIGURATION' });
   });
 
-  it('have the defaults of every language', async () => {
+  it('have the same defaults as in every language', async () => {
     const table = require('../../tests/defaults.json');
     const { readOptions } = require('../lib/settings.js');
     const { settings, versionStage, shortestIntervalMs } = readOptions();
-    // What is not passed down is the core's own default, which the core's own test holds against the table.
+    // Settings that are not passed get the core's default, which a test of the core compares with the table.
     assert.deepEqual(Object.keys(settings), ['sharedAs']);
     assert.equal(versionStage, table.version_stage);
     assert.equal(shortestIntervalMs, table.refresh_interval_seconds * 1000);

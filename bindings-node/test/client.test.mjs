@@ -1,4 +1,4 @@
-/** A client of the program's own: the AWS SDK's, mocked and real, and plain doubles. */
+/** Clients that the program supplies: the AWS SDK's, mocked and real, and plain test doubles. */
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -14,7 +14,7 @@ import { SecretCache } from 'secretcache';
 
 import { Endpoint, eventually } from './support.mjs';
 
-/** A cache around a client, closed when the test ends. */
+/** Creates a cache with a client, closed when the test ends. */
 function cacheOf(t, client, options = {}) {
   const cache = new SecretCache({ client, logger: null, ...options });
   t.after(() => cache.close());
@@ -22,7 +22,7 @@ function cacheOf(t, client, options = {}) {
 }
 
 describe('client', () => {
-  it('may be aws-sdk-client-mock’s', async (t) => {
+  it('can be a mock from aws-sdk-client-mock', async (t) => {
     const mock = mockClient(SecretsManagerClient);
     t.after(() => mock.restore());
     mock.on(GetSecretValueCommand, { SecretId: 'db' }).resolves({ SecretString: 'mocked', VersionId: 'v1' });
@@ -33,7 +33,7 @@ describe('client', () => {
     assert.deepEqual(mock.commandCalls(GetSecretValueCommand)[0].args[0].input, { SecretId: 'db', VersionStage: 'AWSCURRENT' });
   });
 
-  it('may know nothing but GetSecretValue, and refreshes all the same', async (t) => {
+  it('can implement only GetSecretValue, and refreshes still work', async (t) => {
     const mock = mockClient(SecretsManagerClient);
     t.after(() => mock.restore());
     mock
@@ -44,7 +44,7 @@ describe('client', () => {
     assert.equal(await cache.getSecretString('db'), 'one');
     await eventually(async () => (await cache.getSecretString('db')) === 'two');
     await eventually(async () => (await cache.getSecretString('db')) && mock.commandCalls(GetSecretValueCommand).length > 3);
-    assert.equal(mock.commandCalls(DescribeSecretCommand).length, 1, 'asked once, then left alone');
+    assert.equal(mock.commandCalls(DescribeSecretCommand).length, 1, 'called once, then never again');
   });
 
   it('fails with what the client threw as the cause', async (t) => {
@@ -59,7 +59,7 @@ describe('client', () => {
     assert.deepEqual(error.$metadata, { httpStatusCode: 400, requestId: 'r-1' });
   });
 
-  it('may throw whatever it likes', async (t) => {
+  it('can throw or return anything', async (t) => {
     for (const thrown of [new TypeError('odd'), 'a string', undefined, null]) {
       const cache = cacheOf(t, {
         send: () => {
@@ -78,7 +78,7 @@ describe('client', () => {
     await assert.rejects(cache.getSecretString('db'), { code: 'INVALID_RESPONSE' });
   });
 
-  it('is called on its own thread, and once for many readers', async (t) => {
+  it('is called on the JavaScript thread, and once for many readers', async (t) => {
     let calls = 0;
     const send = async () => {
       calls += 1;
@@ -91,7 +91,7 @@ describe('client', () => {
     assert.equal(calls, 1);
   });
 
-  it('may be the real one', async (t) => {
+  it('can be the real SDK client', async (t) => {
     const endpoint = await Endpoint.start(t);
     await endpoint.create('db', 'one');
     const client = new SecretsManagerClient(endpoint.options);
@@ -109,7 +109,7 @@ describe('client', () => {
   });
 });
 
-it('N1: a deleted secret is not served for ever where stale values are not wanted', async (t) => {
+it('N1: with staleOnDenied false, a deleted secret is not served forever', async (t) => {
   let isDeleted = false;
   const send = async (command) => {
     if (command.constructor.name === 'DescribeSecretCommand') {

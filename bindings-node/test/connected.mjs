@@ -1,19 +1,19 @@
-/** What the tests of pools and clients share: real servers, and programs that work while passwords rotate. */
+/** Shared by the tests of pools and clients: real servers, and workers that run while passwords rotate. */
 
 import { eventually, start } from './support.mjs';
 
-/** How often each test rotates, and how long each moment between the steps lasts. */
+/** How often each test rotates, and how long the pauses between the steps are. */
 const ROTATIONS = Number(process.env.SECRETCACHE_ROTATIONS ?? 3);
 export const BETWEEN_STEPS_MS = 60;
 const WORKERS = 4;
 
-/** Starts a database, and stops it by the end of its input. */
+/** Starts a database. `close` stops it by ending its input. */
 export async function database(kind) {
   const { line, close } = await start('secretcache-databases', [kind], (child) => child.stdin.end());
   return { ...JSON.parse(line), close };
 }
 
-/** Lets programs work while secrets rotate, and gives what went wrong for any of them. */
+/** Runs workers while secrets rotate, and returns the errors of all of them. */
 export async function through(rotations, work) {
   const failures = [];
   let done = 0;
@@ -24,7 +24,7 @@ export async function through(rotations, work) {
         () => (done += 1),
         (error) => failures.push(error),
       );
-      // Whatever fails at once must not keep the rest of the program from running.
+      // Work that fails immediately must not starve the event loop.
       await new Promise((resolve) => setImmediate(resolve));
     }
   };
@@ -37,11 +37,12 @@ export async function through(rotations, work) {
   return failures;
 }
 
+/** Rotates several times, and returns the new logins. */
 export async function rotations(rotate) {
   const used = [];
   for (let turn = 0; turn < ROTATIONS; turn += 1) used.push(await rotate());
   return used;
 }
 
-/** Settings of a cache that sees a rotation soon. */
+/** Settings of a cache that notices a rotation quickly. */
 export const quick = { refreshIntervalMs: 2000, logger: null };

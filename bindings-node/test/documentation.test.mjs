@@ -1,4 +1,4 @@
-/** What the READMEs, the book's pages for Node and the examples show: run as they are written, with addresses of servers that run here. */
+/** Runs the code in the READMEs, the book's pages for Node and the examples unchanged, except for the addresses of servers. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -12,10 +12,10 @@ import pg from 'pg';
 import { database } from './connected.mjs';
 import { Endpoint, PACKAGE, ROOT, run } from './support.mjs';
 
-/** The JavaScript blocks of a document. */
+/** Returns the JavaScript blocks of a document. */
 const blocksOf = (path) => [...readFileSync(join(ROOT, path), 'utf8').matchAll(/```js\n(.*?)```/gs)].map((match) => match[1]);
 
-/** The one JavaScript block that holds this, of the package's README or another document. */
+/** Returns the only JavaScript block that contains this text, in the package's README or another document. */
 function block(holds, path = 'bindings-node/README.md') {
   const found = blocksOf(path).filter((text) => text.includes(holds));
   assert.equal(found.length, 1, `one block of ${path} holds ${holds}`);
@@ -133,7 +133,7 @@ describe('the documentation', () => {
     assert.equal(await program(`${imports}\n${CACHE}${orms}\n${checks}`), 'app app\nfunction function function\n');
   });
 
-  it('has a block for each program in docs/staying-connected-node.md, whose imports are entries of the package', () => {
+  it('imports only entry points that the package has', () => {
     const { exports } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
     const text = ['docs/staying-connected-node.md', 'README.md', 'bindings-node/README.md'].flatMap(blocksOf).join('');
     for (const [, entry] of text.matchAll(/'secretcache\/([a-z0-9]+)'/g)) assert.ok(exports[`./${entry}`], entry);

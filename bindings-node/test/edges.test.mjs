@@ -1,4 +1,4 @@
-/** What a failed login, an error and an eviction say and cost. */
+/** Edge cases: failed logins, the properties of errors, and the cost of evictions. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -8,7 +8,7 @@ import { ERROR_CODES, LoginRejectedError, SecretCache, SecretCacheError } from '
 
 import { eventually, PACKAGE, require } from './support.mjs';
 
-/** A cache around a double that answers with a value for every id, closed when the test ends. */
+/** Creates a cache with a test double that has a value for every id. The cache is closed when the test ends. */
 function cacheOf(t, options = {}, description = undefined) {
   const send = async (command) => {
     const { input } = command;
@@ -24,7 +24,7 @@ function cacheOf(t, options = {}, description = undefined) {
   return cache;
 }
 
-it('N7: a login that no version passes is LOGIN_REJECTED each time, with what was tried', async (t) => {
+it('N7: if no version logs in, every connect fails with LOGIN_REJECTED and the versions tried', async (t) => {
   const cache = cacheOf(t);
   await cache.getSecretString('db');
   const refuse = () => Promise.reject(Object.assign(new Error('password authentication failed'), { code: '28P01' }));
@@ -41,7 +41,7 @@ it('N7: a login that no version passes is LOGIN_REJECTED each time, with what wa
   }
 });
 
-it('N7: a login that does not finish is a TIMEOUT, and a secret that cannot be read says why', async (t) => {
+it('N7: a login that does not finish is a TIMEOUT, and an unreadable secret fails with the reason', async (t) => {
   const cache = cacheOf(t);
   const error = await cache.connect('db', () => new Promise(() => {}), { timeoutMs: 100 }).catch((error) => error);
   assert.deepEqual([error.code, error.retryable, error.secretId], ['TIMEOUT', true, 'db']);
@@ -59,7 +59,7 @@ it('N7: a login that does not finish is a TIMEOUT, and a secret that cannot be r
   );
 });
 
-it('N13: retryable says whether the caller may do better by asking again soon', () => {
+it('N13: retryable says whether a retry can succeed soon', () => {
   const soon = [
     'THROTTLED',
     'SERVICE_UNAVAILABLE',
@@ -74,7 +74,7 @@ it('N13: retryable says whether the caller may do better by asking again soon', 
   assert.deepEqual(retryable.sort(), soon.sort());
 });
 
-it('N1: the core learns all that the client’s DescribeSecret says of rotation and deletion, as from our own transport', async (t) => {
+it('N1: all that a client’s DescribeSecret says about rotation and deletion reaches the core', async (t) => {
   const { prototype } = require('../lib/native.js').native.NativeCache;
   const { answerDescription } = prototype;
   const told = new Promise((resolve) => {
@@ -113,7 +113,7 @@ it('N1: the core learns all that the client’s DescribeSecret says of rotation 
   });
 });
 
-it('N14: an eviction costs its own entry alone', async (t) => {
+it('N14: an eviction invalidates only its own entry', async (t) => {
   const kept = 200;
   const cache = cacheOf(t, { maxSize: 2 * kept });
   const ids = Array.from({ length: kept }, (_, index) => `kept-${index}`);
@@ -136,7 +136,7 @@ it('N14: an eviction costs its own entry alone', async (t) => {
   }
   const { evictions } = cache.stats();
   assert.ok(evictions > 3 * kept, `${evictions} evictions`);
-  // 4096 counters: each eviction costs another value's entry with a chance of 20 in 4096.
+  // There are 4096 counters: the chance that an eviction also invalidates one of the 20 entries is 20 in 4096.
   assert.ok(asked < evictions / 20, `${asked} of 20,000 reads asked the core again, ${evictions} evictions`);
 });
 

@@ -1,11 +1,11 @@
-/** Many reads leave no memory behind, and a process ends with its own status, whatever was under way. */
+/** Many reads leak no memory, and a process exits with its own status, whatever was in progress. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
 import { Endpoint, run } from './support.mjs';
 
-/** How often each program starts and ends; 200 to look for what is rare. */
+/** How often each program is run. Set 200 to find rare failures. */
 const ROUNDS = Number(process.env.SECRETCACHE_ROUNDS ?? 5);
 
 describe('memory', () => {
@@ -18,7 +18,7 @@ describe('memory', () => {
       for (let turn = 0; turn < 5; turn += 1) { gc(); await new Promise((resolve) => setTimeout(resolve, 20)); }
       return process.memoryUsage().rss;
     };`;
-  // What leaks grows in every block; an engine that takes room for its garbage does so in some.
+  // A leak grows in every block; the engine's garbage grows memory only in some.
   const growth = async (work) => {
     const text = `${CACHE}
       (async () => {
@@ -35,7 +35,7 @@ describe('memory', () => {
   };
 
   for (const [what, work] of Object.entries({
-    'ids that are built for each call': `await cache.getSecretString(['a', 'pi', each % 20].join(''));`,
+    'ids built for each call': `await cache.getSecretString(['a', 'pi', each % 20].join(''));`,
     'fields of secrets': `await cache.getSecretField('db', 'password');`,
     'JSON of secrets': `await cache.getSecretJson('db');`,
     evictions: `if (each % 4 === 0) await cache.getSecretString('id-' + (each % 1200));`,
@@ -44,7 +44,7 @@ describe('memory', () => {
   })) {
     it(`is flat with ${what}`, async () => {
       const grown = await growth(work);
-      assert.ok(grown < 1, `${grown.toFixed(1)} MiB more after each 25,000 more`);
+      assert.ok(grown < 1, `${grown.toFixed(1)} MiB more after each 25,000 reads`);
     });
   }
 });
@@ -63,8 +63,8 @@ describe('a process', () => {
     'that reads ends with 0': [0, `cache.getSecretString('text')`],
     'that fails ends with its own status': [3, `cache.getSecretString('text').then(() => process.exit(3))`],
     'that throws ends with 1': [1, `cache.getSecretString('text').then(() => { throw new Error('mine') })`],
-    'that ends with a read under way ends with its own status': [4, `cache.getSecretString('text'); process.exit(4)`],
-    'that ends with a listener and a closed cache ends with 0': [
+    'that exits with a read in progress ends with its own status': [4, `cache.getSecretString('text'); process.exit(4)`],
+    'that has a listener and closes its cache ends with 0': [
       0,
       `cache.on('newVersion', () => {}); cache.watch('text'); cache.getSecretString('text').then(() => cache.refreshSecretNow('text')).then(() => cache.close())`,
     ],

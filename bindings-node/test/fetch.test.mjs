@@ -11,7 +11,7 @@ import { Agent } from 'undici';
 
 import { Endpoint, settle } from './support.mjs';
 
-/** A service that knows one key, and says what it was sent. */
+/** Starts a service that accepts one key and echoes the request. */
 async function service(t) {
   const state = { key: 'first', refused: 0 };
   const server = createServer(async (request, response) => {
@@ -43,7 +43,7 @@ describe('createFetch', () => {
     return { endpoint, cache, send, server: await service(t) };
   };
 
-  it('sends again with the key that works, body included', async (t) => {
+  it('sends the request again with the key that works, body included', async (t) => {
     const { endpoint, send, server } = await world(t);
     assert.equal(await (await send(server.url)).text(), 'GET ');
     await settle();
@@ -56,7 +56,7 @@ describe('createFetch', () => {
     assert.equal(server.refused, 1, 'the refusal is remembered');
   });
 
-  it('uses the pending key while a rotation is between its steps', async (t) => {
+  it('uses the pending key between the steps of a rotation', async (t) => {
     const { endpoint, send, server } = await world(t);
     await send(server.url);
     await endpoint.put('key', JSON.stringify({ apiKey: 'pending' }), ['AWSPENDING']);
@@ -64,7 +64,7 @@ describe('createFetch', () => {
     assert.equal((await send(server.url)).status, 200);
   });
 
-  it('gives the service’s answer when no key is taken', async (t) => {
+  it('returns the service’s response if no key is accepted', async (t) => {
     const { send, server } = await world(t);
     server.key = 'nobody’s';
     const response = await send(server.url);
@@ -72,13 +72,13 @@ describe('createFetch', () => {
     assert.equal(await response.text(), 'who are you?');
   });
 
-  it('passes failures of the network through', async (t) => {
+  it('throws network errors unchanged', async (t) => {
     const { send } = await world(t);
     await assert.rejects(send('http://127.0.0.1:1/'), { name: 'TypeError', message: 'fetch failed' });
     await assert.rejects(send('http://127.0.0.1:1/', { signal: AbortSignal.abort() }), { name: 'AbortError' });
   });
 
-  it('takes a secret that is the key itself', async (t) => {
+  it('accepts a secret that is the key itself', async (t) => {
     const { endpoint, cache, server } = await world(t);
     await endpoint.create('plain', 'first');
     const send = createFetch(cache, 'plain', (headers, secret) =>
@@ -87,7 +87,7 @@ describe('createFetch', () => {
     assert.equal((await send(server.url)).status, 200);
   });
 
-  it('N6: a refused answer’s body does not hold the connection, and a permanent refusal costs one more request', async (t) => {
+  it('N6: a refused response frees its connection, and a permanent refusal costs one extra request', async (t) => {
     const { endpoint, cache } = await world(t);
     await endpoint.put('key', JSON.stringify({ apiKey: 'other' }));
     await cache.refreshSecretNow('key');
@@ -115,7 +115,7 @@ describe('createFetch', () => {
     assert.equal(requests, 3, 'the refusal is remembered');
   });
 
-  it('N11: a fetch that is installed later is the one that is called', async (t) => {
+  it('N11: a global fetch that is replaced later is used', async (t) => {
     const { send } = await world(t);
     const { fetch } = globalThis;
     t.after(() => (globalThis.fetch = fetch));

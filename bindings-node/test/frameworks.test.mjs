@@ -36,7 +36,7 @@ describe('NestJS', () => {
 });
 
 describe('middy', () => {
-  it('gives a handler its secrets, from memory but for the first', async (t) => {
+  it('gives a handler its secrets, from memory after the first call', async (t) => {
     const endpoint = await Endpoint.start(t);
     await endpoint.create('text', 'value');
     await endpoint.create('json', JSON.stringify({ apiKey: 'k' }));
@@ -49,7 +49,7 @@ describe('middy', () => {
     assert.deepEqual(await endpoint.calls(), { BatchGetSecretValue: { ok: 1 }, CreateSecret: { ok: 2 } });
   });
 
-  it('says what to write for options of another middleware', () => {
+  it('says what to use instead of another middleware’s options', () => {
     assert.throws(() => secrets({ cache: {}, fetchData: {}, cacheExpiry: 1 }), {
       name: 'TypeError',
       message: /refreshIntervalMs of the cache/,

@@ -1,9 +1,9 @@
 /**
- * A process that stands still: stopped for real, and restored from a snapshot.
+ * A process that is suspended: stopped for real, and restored from a snapshot.
  *
- * There is no hypervisor here to restore a snapshot with. What a process sees of one is made instead: it is stopped, its
- * wall clock is moved an hour on (by a preloaded library) while its other clocks are not, its connections are cut, and it
- * is let go on. On AWS Lambda a freeze is the first of these, and the restore of a SnapStart snapshot all of them.
+ * There is no hypervisor here to restore a snapshot. The tests simulate what a process observes: it is stopped, its wall
+ * clock is moved forward by an hour (by a preloaded library) while its other clocks are not, its connections are closed,
+ * and it is continued. A freeze on AWS Lambda is the first of these; restoring a SnapStart snapshot is all of them.
  */
 
 import assert from 'node:assert/strict';
@@ -21,10 +21,10 @@ import { eventually, PACKAGE, ROOT } from './support.mjs';
 
 const HOUR_S = 3600;
 
-/** A Secrets Manager that answers when the test lets it, with what was current when it was asked. */
+/** A Secrets Manager that responds when the test lets it, with the value that was current when the request arrived. */
 class Service {
   value = 'old';
-  /** How often it was asked, by operation. */
+  /** The number of requests, by operation. */
   calls = {};
   #before = async () => {};
   #server = createServer((request, response) => this.#answer(request, response));
@@ -44,12 +44,12 @@ class Service {
     return `http://127.0.0.1:${this.#server.address().port}`;
   }
 
-  /** Ends all connections, as nobody keeps them while a snapshot lies about. */
+  /** Closes all connections, because none survives while a snapshot is stored. */
   cut() {
     this.#server.closeAllConnections();
   }
 
-  /** Has something happen between the next request and its answer, and waits until it has. */
+  /** Calls `happens` between the next request and its response, and waits until it is done. */
   meanwhile(happens) {
     return new Promise((resolve) => {
       this.#before = async () => {
@@ -77,7 +77,7 @@ class Service {
 
 const idOf = (value) => `version-of-the-${value}-value-00000000`;
 
-/** A program with a cache, that can be stopped. For each line of input it reads the secret and says what it got. */
+/** A program with a cache that can be stopped. For each line of input, it reads the secret and prints the result. */
 class Program {
   #child;
   #lines;
@@ -123,7 +123,7 @@ class Program {
 
   async stop() {
     this.#child.kill('SIGSTOP');
-    // Each of its threads stands still from here on.
+    // Waits until all its threads are stopped.
     await eventually(() => /^State:\s+T/m.test(readFileSync(`/proc/${this.#child.pid}/status`, 'utf8')));
   }
 
@@ -131,7 +131,7 @@ class Program {
     this.#child.kill('SIGCONT');
   }
 
-  /** As if it had been kept as a snapshot for an hour. */
+  /** Continues as if the process had been stored as a snapshot for an hour. */
   restore() {
     writeFileSync(this.#step, '');
     this.goOn();
@@ -140,7 +140,7 @@ class Program {
 
 let library;
 
-describe('a process that stands still', () => {
+describe('a process that is suspended', () => {
   let folder;
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
@@ -149,27 +149,27 @@ describe('a process that stands still', () => {
   });
   after(() => rmSync(folder, { recursive: true }));
 
-  it('serves nothing old as fresh once its interval has passed', async (t) => {
+  it('serves no old value as fresh once its interval has passed', async (t) => {
     const service = await Service.start(t);
     const program = new Program(t, service, { options: 'refreshIntervalMs: 1500' });
     assert.equal((await program.read()).value, 'old');
     assert.equal((await program.read()).value, 'old');
     await program.stop();
     service.value = 'new';
-    // Its interval and the time beyond in which it may refresh beside its readers must pass while it stands still.
+    // The refresh interval, and the time after it in which a value is still refreshed in the background, must pass.
     await pause(2500);
     program.goOn();
     assert.deepEqual(await program.read(), { value: 'new', failures: {}, told: [] });
   });
 
-  it('makes a request anew that it was stopped in, although it has been answered since', async (t) => {
+  it('repeats a request during which it was stopped, even if it has been answered since', async (t) => {
     const service = await Service.start(t);
     const program = new Program(t, service, { options: 'timeoutMs: 2000' });
     const stopped = service.meanwhile(() => program.stop());
     const reading = program.read();
     await stopped;
     service.value = 'new';
-    // A request that takes twice its time limit and five seconds more has stood still.
+    // A request that takes more than twice its time limit plus five seconds was suspended.
     await pause(9500);
     program.goOn();
     assert.deepEqual(await reading, { value: 'new', failures: {}, told: [] });
@@ -177,15 +177,15 @@ describe('a process that stands still', () => {
   });
 
   for (const ownClient of [false, true]) {
-    describe(`and is restored from a snapshot, with ${ownClient ? 'a client of its own' : 'the native transport'}`, () => {
-      it('serves nothing old as fresh', async (t) => {
+    describe(`and is restored from a snapshot, with ${ownClient ? 'its own client' : 'the native transport'}`, () => {
+      it('serves no old value as fresh', async (t) => {
         const service = await Service.start(t);
         const program = new Program(t, service, { ownClient });
         assert.equal((await program.read()).value, 'old');
         await program.stop();
         service.cut();
         service.value = 'new';
-        // A hit looks at coarse clocks, and at the wall clock only once in each of their ticks, of 10 ms at most.
+        // A hit reads coarse clocks, and the wall clock only once per tick of theirs, which is at most 10 ms.
         await pause(50);
         program.restore();
         assert.deepEqual(await program.read(), { value: 'new', failures: {}, told: [] });
@@ -193,7 +193,7 @@ describe('a process that stands still', () => {
         assert.deepEqual(service.calls, { GetSecretValue: 2, DescribeSecret: 1 });
       });
 
-      it('makes a first request anew that was in flight, answered or cut off', async (t) => {
+      it('repeats a first request that was in flight, answered or cut off', async (t) => {
         for (const happens of [() => {}, (service) => service.cut()]) {
           const service = await Service.start(t);
           const program = new Program(t, service, { ownClient });
@@ -209,11 +209,11 @@ describe('a process that stands still', () => {
         }
       });
 
-      it('makes a refresh anew that was in flight', async (t) => {
+      it('repeats a refresh that was in flight', async (t) => {
         const service = await Service.start(t);
         const program = new Program(t, service, { ownClient, options: 'refreshIntervalMs: 500' });
         assert.equal((await program.read()).value, 'old');
-        // The refresher asks, for the secret was read.
+        // A refresh starts, because the secret was read.
         await service.meanwhile(() => program.stop());
         service.value = 'new';
         program.restore();

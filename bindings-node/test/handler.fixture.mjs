@@ -1,4 +1,4 @@
-/** What a bundle is made of: a handler as on Lambda. */
+/** The source of the bundle tests: a Lambda handler. */
 
 import { SecretCache } from 'secretcache';
 

@@ -1,4 +1,4 @@
-/** Logins for drivers that make their connections by themselves. */
+/** Logins for drivers that open connections on their own. */
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
@@ -8,7 +8,7 @@ import { require } from './support.mjs';
 
 const { Handover } = require('../lib/handover.js');
 
-/** A secret whose attempts try one login after another, for as long as they are not over. */
+/** A fake secret whose attempts try one login after another until they are ended. */
 function secret() {
   const attempts = [];
   return {
@@ -25,7 +25,7 @@ function secret() {
   };
 }
 
-it('goes on to the next login when the driver wants it, for what works may have changed by then', async () => {
+it('continues to the next login only when the driver asks for it, so that it is up to date', async () => {
   const { attempts, connect } = secret();
   const handover = new Handover({ connect });
   assert.equal((await handover.login()).password, '1');
@@ -37,7 +37,7 @@ it('goes on to the next login when the driver wants it, for what works may have 
   assert.equal((await handover.login()).password, '2');
 });
 
-it('begins anew if the attempt is over by the time that the driver wants the next login', async () => {
+it('starts a new attempt if the old one has ended when the driver asks for the next login', async () => {
   const { attempts, connect } = secret();
   const handover = new Handover({ connect });
   await handover.login();

@@ -1,4 +1,4 @@
-/** Logins with IAM tokens: a pool takes the id of one where it takes a secret's. The bytes of tokens are tested in the core. */
+/** Logins with IAM tokens: pools accept an IAM login's id instead of a secret's. The core tests the bytes of tokens. */
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
@@ -17,7 +17,7 @@ import { database } from './connected.mjs';
 const HOST = 'shop.abc123.eu-central-1.rds.amazonaws.com';
 const region = 'eu-central-1';
 
-/** A cache that finds an access key, and no service. */
+/** Creates a cache that has an access key but cannot reach the service. */
 function cacheOf(t) {
   const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY' };
   const cache = new SecretCache({ region, credentials, endpoint: 'http://127.0.0.1:1', logger: null });
@@ -25,7 +25,7 @@ function cacheOf(t) {
   return cache;
 }
 
-it('an id names service, user, place and Region', () => {
+it('an id contains service, user, host and Region', () => {
   const logins = [
     iamLogin.rds({ user: 'app@shop', host: HOST, port: 5432, region }),
     iamLogin.elasticache({ user: 'app', cache: 'sessions', serverless: true }),
@@ -40,7 +40,7 @@ it('an id names service, user, place and Region', () => {
   assert.throws(() => iamLogin.rds({ user: 'app', host: HOST, prot: 5432 }), /prot is not an option of iamLogin\.rds/);
 });
 
-it('a token is signed without a call, and no log shows it', async (t) => {
+it('a token is signed without a call to AWS, and no log shows it', async (t) => {
   const cache = cacheOf(t);
   const credential = await cache.connect(iamLogin.rds({ user: 'app', host: HOST, port: 5432 }), (it) => it);
   const { username, password, versionId } = credential;
@@ -54,7 +54,7 @@ it('a token is signed without a call, and no log shows it', async (t) => {
   assert.deepEqual(cache.stats().apiCalls, {});
 });
 
-it('a cache over a client of the program’s own says that it signs none', async (t) => {
+it('a cache with the program’s own client refuses IAM logins', async (t) => {
   const cache = new SecretCache({ client: { send: () => assert.fail('asked') }, logger: null });
   t.after(() => cache.close());
   const read = cache.getSecretString(iamLogin.memorydb({ user: 'app', cluster: 'sessions' }));

@@ -1,4 +1,4 @@
-/** What is loaded with each module of the package: no integration loads another's driver, and the cache loads none. */
+/** Checks what each module of the package loads: no integration loads another's driver, and the cache loads none. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -10,7 +10,7 @@ import { PACKAGE } from './support.mjs';
 
 const { devDependencies, exports } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
 
-/** Every module, and the drivers and frameworks that are loaded with it. All others come with the first use at the earliest. */
+/** The drivers and frameworks that each module loads on import. All others are loaded on first use, or never. */
 const LOADED = {
   '.': [],
   './fetch': [],
@@ -28,7 +28,7 @@ const LOADED = {
   './typeorm': [],
 };
 
-it('every module is known', () => {
+it('every module is in the table', () => {
   assert.deepEqual(
     Object.keys(LOADED),
     Object.keys(exports)

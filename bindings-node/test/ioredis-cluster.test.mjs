@@ -1,4 +1,4 @@
-/** ioredis with a cluster of three, and with a sentinel, while passwords rotate. */
+/** ioredis with a cluster of three nodes, and with a sentinel, while passwords rotate. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -16,7 +16,7 @@ import { Endpoint, eventually } from './support.mjs';
 const STRATEGIES = { single: rotateSingleUser, alternating: rotateAlternatingUsers };
 const VERSIONS = { 'ioredis 5': Redis5, 'ioredis 6': Redis6 };
 
-/** Runs servers for the tests of a suite, and gives what sets a password at each of them. */
+/** Runs servers for the tests of a suite. Returns them with a function that sets a password on each. */
 function served(start) {
   const all = { servers: [], admins: [] };
   before(async () => {
@@ -33,7 +33,7 @@ function served(start) {
     for (const admin of all.admins)
       await admin.call('ACL', 'SETUSER', user, 'on', 'resetpass', `>${password}`, '~*', '&*', '+@all');
   };
-  /** A user with a secret, and a cache. */
+  /** Creates a user with a secret, and a cache. */
   all.world = async (t, user) => {
     for (const each of [user, `${user}_clone`]) await all.setPassword(each, 'first');
     await all.endpoint.create(user, JSON.stringify({ username: user, password: 'first' }));

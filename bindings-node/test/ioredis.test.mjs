@@ -35,7 +35,7 @@ for (const [version, Redis] of Object.entries({ 'ioredis 5': Redis5, 'ioredis 6'
     const setPassword = (user, password) =>
       admin.call('ACL', 'SETUSER', user, 'on', 'resetpass', `>${password}`, '~*', '&*', '+@all');
 
-    /** A user with a secret, and what makes clients of it. */
+    /** Creates a user with a secret, and returns a function that makes clients for it. */
     const world = async (t, user) => {
       const id = `redis-${randomUUID()}`;
       await setPassword(user, 'f1rst-canary');
@@ -69,12 +69,12 @@ for (const [version, Redis] of Object.entries({ 'ioredis 5': Redis5, 'ioredis 6'
             const client = make();
             assert.match(await client.call('ACL', 'WHOAMI'), /^io_/);
             client.disconnect();
-            // Connections are cut now and then, so that the lasting one logs in at every moment.
+            // Some connections are closed, so that the lasting client logs in at all stages of a rotation.
             turn += 1;
             if (turn % 20 === 0) await Promise.all([kill(`io_${strategy}`), kill(`io_${strategy}_clone`)]);
           },
         );
-        // What was on its way to a client that the test itself had cut.
+        // Ignores commands that were in flight on a connection the test itself closed.
         assert.deepEqual(
           failures.filter((error) => !/Connection is closed|ECONNRESET|EPIPE/.test(error.message)),
           [],
@@ -106,7 +106,7 @@ for (const [version, Redis] of Object.entries({ 'ioredis 5': Redis5, 'ioredis 6'
       await eventually(() => heard.includes('two'));
     });
 
-    it('S4: no log shows the password, also not of a refused login', async (t) => {
+    it('S4: no log shows the password, not even after a refused login', async (t) => {
       const { id, cache, make } = await world(t, 'logged');
       const client = make();
       await client.ping();
@@ -128,7 +128,7 @@ for (const [version, Redis] of Object.entries({ 'ioredis 5': Redis5, 'ioredis 6'
       assert.equal(refused[0].code, 'LOGIN_REJECTED');
     });
 
-    it('BullMQ does every job once through rotations', async (t) => {
+    it('BullMQ runs every job once during rotations', async (t) => {
       const { id, make } = await world(t, 'bull');
       const connection = make({ maxRetriesPerRequest: null });
       const queue = new Queue('mail', { connection });

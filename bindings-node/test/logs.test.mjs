@@ -1,4 +1,4 @@
-/** No password shows in what a program may log: everything that the package hands out or decorates, printed in every usual way. */
+/** Passwords stay out of logs: prints everything that the package returns or decorates, in every usual way. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -22,7 +22,7 @@ import { Endpoint, eventually } from './support.mjs';
 
 const CANARY = 'c4n4ry-pw';
 
-/** All that `JSON.stringify` would show if it stopped at no circle. */
+/** Returns what `JSON.stringify` shows, without failing on cycles. */
 function json(value) {
   const seen = new WeakSet();
   return JSON.stringify(value, (_, each) => {
@@ -34,7 +34,10 @@ function json(value) {
   });
 }
 
-/** Where `util.inspect` with all its options would show it, however deep: only getters, functions' scopes and private fields are closed. */
+/**
+ * Returns where `util.inspect` with all its options would show the password, at any depth. It cannot see into getters,
+ * closures and private fields.
+ */
 function walk(value) {
   const seen = new WeakSet();
   const ahead = [['', value]];
@@ -62,7 +65,7 @@ function logged(value) {
   return lines;
 }
 
-/** Every usual way to print something. */
+/** The usual ways to print a value. */
 const WAYS = {
   'console.log': (value) => inspect(value),
   'util.inspect': (value) => inspect(value, { depth: 3, showHidden: true }),
@@ -190,7 +193,7 @@ describe('a log shows no password', () => {
     assertHidden('a connection', connection);
     assertHidden('a callback connection', connection.connection);
     assertHidden('a failed query', await refusal(connection.query('select nothing from nowhere')));
-    // What the server asks for again with the password does work.
+    // A command for which the server asks for the password again still works.
     await connection.changeUser({ database: 'mysql' });
     assertHidden('a changed connection', connection);
     connection.release();
@@ -247,7 +250,7 @@ describe('a log shows no password', () => {
     t.after(() => cluster.disconnect());
     const errors = [];
     cluster.on('error', (error) => errors.push(error));
-    // The server is in no cluster: its node logs in, and says so.
+    // The server is not in a cluster: its node logs in, then reports that.
     errors.push(await refusal(cluster.connect()));
     assertHidden('a cluster', cluster);
     assertHidden('its errors', errors);
@@ -260,7 +263,7 @@ describe('a log shows no password', () => {
       await knex.raw('select 1');
       const connection = await knex.client.acquireConnection();
       await knex.client.releaseConnection(connection);
-      // knex itself makes the password of a mysql2 connection a value that is not enumerable, each time it hands one out.
+      // knex redefines the password of a mysql2 connection as a plain non-enumerable value at each checkout.
       const except = client === 'pg' ? [] : ['util.inspect', 'everything'];
       assertHidden(`a connection of ${client}`, connection, except);
       assertHidden('its config', connection.config, except);

@@ -1,4 +1,4 @@
-/** What programs bring from the AWS SDK, Powertools and other caches: it works, or the error says what to write here. */
+/** Habits from the AWS SDK, Powertools and other caches: they work, or the error says what to write instead. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -45,7 +45,7 @@ describe('migration', () => {
     });
   }
 
-  it('N4: connect and createFetch refuse what they do not know', async () => {
+  it('N4: connect and createFetch refuse unknown options', async () => {
     const refused = (options, message) =>
       assert.rejects(
         cache.connect('db', () => {}, options),
@@ -67,7 +67,7 @@ describe('migration', () => {
     });
   });
 
-  it('N12: the constructor knows other names', () => {
+  it('N12: the constructor suggests the right name for other libraries’ options', () => {
     for (const [name, meant] of Object.entries({
       useFipsEndpoint: 'useFips',
       cacheTtl: 'refreshIntervalMs',
@@ -85,7 +85,7 @@ describe('migration', () => {
     }
   });
 
-  it('N12: an error names the secret, in its text and as a property', async () => {
+  it('N12: an error names the secret in its message and as a property', async () => {
     await assert.rejects(cache.getSecretString('missing'), {
       code: 'SECRET_NOT_FOUND',
       secretId: 'missing',
@@ -100,7 +100,7 @@ describe('migration', () => {
     await eventually(() => failed.some(({ error }) => error.secretId === 'absent'));
   });
 
-  it('N12: only the labels that the program asks for tell of new versions', async (t) => {
+  it('N12: newVersion is emitted only for labels that the program reads', async (t) => {
     const own = new SecretCache({ ...endpoint.options, refreshIntervalMs: 100 });
     t.after(() => own.close());
     await endpoint.create('moves', JSON.stringify({ username: 'a', password: '1' }));
@@ -117,7 +117,7 @@ describe('migration', () => {
     await eventually(async () => (await own.getSecretString('moves')).includes('3') && told.includes('AWSCURRENT'));
     await own.refreshSecretNow('moves');
     assert.deepEqual(new Set(told), new Set(['AWSCURRENT']));
-    // Who reads it is told.
+    // Once the program reads a label, it is notified about it.
     await own.getSecretString('moves', { versionStage: 'AWSPREVIOUS' });
     await endpoint.put('moves', JSON.stringify({ username: 'a', password: '4' }));
     await eventually(async () => {
@@ -148,7 +148,7 @@ describe('migration', () => {
     assert.equal(await cache.getSecretField('db', 'username', { versionStage: 'AWSCURRENT' }), 'app');
   });
 
-  it('says which fields there are', async () => {
+  it('names the fields that exist if one is missing', async () => {
     const message = /has no field "pasword"; it has username, password, port, tags, nothing/;
     await assert.rejects(cache.getSecretField('db', 'pasword'), { code: 'FIELD_NOT_FOUND', secretId: 'db', message });
     await assert.rejects(cache.getSecretField('db', 'constructor'), { code: 'FIELD_NOT_FOUND' });
@@ -164,7 +164,7 @@ describe('migration', () => {
     assert.ok(parse.mock.callCount() <= 1, `${parse.mock.callCount()} times`);
   });
 
-  it('refreshes a value that is older than asked for', async () => {
+  it('refreshes a value that is older than maxAgeMs', async () => {
     const own = new SecretCache(endpoint.options);
     await endpoint.create('aging', 'one');
     await own.getSecretString('aging');
@@ -177,7 +177,7 @@ describe('migration', () => {
       name: 'TypeError',
       message: /maxAgeMs must be a number of milliseconds/,
     });
-    await endpoint.mend();
+    await endpoint.restore();
     await own.close();
   });
 });
@@ -195,10 +195,10 @@ describe('isRejectedLogin', () => {
     'an HTTP client’s': Object.assign(new Error('no'), { response: { status: 401 } }),
   };
   for (const [whose, error] of Object.entries(refusals)) {
-    it(`N2: knows a refusal of ${whose}`, () => assert.ok(isRejectedLogin(error)));
+    it(`N2: recognizes a refusal: ${whose}`, () => assert.ok(isRejectedLogin(error)));
   }
 
-  it('N2: takes nothing else for one', () => {
+  it('N2: recognizes nothing else as one', () => {
     const circle = new Error('circle');
     circle.cause = circle;
     for (const error of [

@@ -1,4 +1,4 @@
-/** MariaDB and MySQL: pools against real servers while passwords rotate. No login may fail to the program, no query be cut. */
+/** MariaDB and MySQL pools against real servers while passwords rotate. The program must see no failed login or query. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -37,7 +37,7 @@ for (const [name, kind] of Object.entries({ MariaDB: 'mariadb', MySQL: 'mysql' }
       await admin.query(`alter user ${user}@'%' identified by '${password}'`);
     };
 
-    /** A user with a secret, and a cache. */
+    /** Creates a user with a secret, and a cache. */
     const world = async (t, id) => {
       await setPassword(id, 'first');
       await endpoint.create(id, JSON.stringify({ username: id, password: 'first' }));
@@ -61,7 +61,7 @@ for (const [name, kind] of Object.entries({ MariaDB: 'mariadb', MySQL: 'mysql' }
             const connection = await pool.getConnection();
             const [rows] = await connection.query('select current_user() as name');
             assert.match(rows[0].name, /^my_/);
-            // Some connections are thrown away, so that new ones are made at every moment.
+            // Some connections are discarded, so that new ones are opened at all stages of a rotation.
             if ((uses += 1) % 3 === 0) connection.destroy();
             else connection.release();
           },
@@ -71,7 +71,7 @@ for (const [name, kind] of Object.entries({ MariaDB: 'mariadb', MySQL: 'mysql' }
       });
     }
 
-    it('passes errors through that are no refused logins', async (t) => {
+    it('throws errors other than refused logins unchanged', async (t) => {
       const cache = await world(t, 'my_other');
       const pool = createPool(cache, 'my_other', { ...place(), database: 'no_such' });
       t.after(() => pool.end());
@@ -91,7 +91,7 @@ for (const [name, kind] of Object.entries({ MariaDB: 'mariadb', MySQL: 'mysql' }
       });
     }
 
-    it('retires connections of an old version, idle and busy ones', async (t) => {
+    it('retires idle and busy connections of an old version', async (t) => {
       const cache = await world(t, 'my_retire');
       const pool = createPool(cache, 'my_retire', place());
       t.after(() => pool.end());
@@ -108,7 +108,7 @@ for (const [name, kind] of Object.entries({ MariaDB: 'mariadb', MySQL: 'mysql' }
       assert.match((await pool.query('select user() as name'))[0][0].name, /^my_retire_clone@/);
     });
 
-    it('ends no connection with a query under way, however often the version changes', async (t) => {
+    it('closes no connection mid-query, however often the version changes', async (t) => {
       const cache = await world(t, 'my_busy');
       const pool = createPool(cache, 'my_busy', { ...place(), connectionLimit: 6 });
       t.after(() => pool.end());
@@ -126,7 +126,7 @@ for (const [name, kind] of Object.entries({ MariaDB: 'mariadb', MySQL: 'mysql' }
       assert.ok(used.size > 4, 'connections of old versions were replaced');
     });
 
-    it('knows a refused login of a server that speaks another language', async (t) => {
+    it('recognizes a refused login from a server with messages in another language', async (t) => {
       const cache = await world(t, 'my_deutsch');
       await admin.query(`set global lc_messages = 'de_DE'`);
       t.after(() => admin.query(`set global lc_messages = 'en_US'`));

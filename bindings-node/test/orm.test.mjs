@@ -1,4 +1,4 @@
-/** Programs on top of a driver (ORMs, query builders, job queues), against real servers while passwords rotate. */
+/** Libraries on top of a driver (ORMs, query builders, job queues), against real servers while passwords rotate. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -46,7 +46,7 @@ describe('on PostgreSQL', () => {
     admin.query(`do $$ begin if not exists (select from pg_roles where rolname = '${user}') then
       create role ${user} login superuser; end if; end $$; alter role ${user} password '${password}'`);
 
-  /** Each makes what runs a query that gives the user's name, and ends it. */
+  /** Each returns a function that queries the name of the logged-in user, and one that closes everything. */
   const PROGRAMS = {
     TypeORM: async (cache, id, place) => {
       const source = new DataSource({ type: 'postgres', ...place, driver: driver(cache, id), extra: { max: 2, maxUses: 5 } });
@@ -73,7 +73,7 @@ describe('on PostgreSQL', () => {
       return [async () => (await query())[0].name, () => orm.close()];
     },
     'postgres.js': async (cache, id, place) => {
-      // Its connections live for so many seconds.
+      // `max_lifetime` is in seconds.
       const sql = createSql(cache, id, { ...place, max: 4, max_lifetime: 0.1 });
       return [async () => (await sql`select current_user as name`)[0].name, () => sql.end()];
     },
@@ -113,7 +113,7 @@ describe('on PostgreSQL', () => {
     }
   }
 
-  it('pg-boss does every job once through rotations', async (t) => {
+  it('pg-boss runs every job once during rotations', async (t) => {
     await setPassword('boss', 'first');
     await endpoint.create('boss', JSON.stringify({ username: 'boss', password: 'first' }));
     const cache = new SecretCache({ ...endpoint.options, ...quick });
@@ -151,7 +151,7 @@ describe('on PostgreSQL', () => {
   });
 });
 
-/** Programs on MySQL and MariaDB; each makes what runs a query that gives the user's name, and ends it. */
+/** The same for MySQL and MariaDB. */
 const ON_MYSQL = {
   TypeORM: async (cache, id, place) => {
     const source = new DataSource({ type: 'mariadb', ...place, driver: driver(cache, id), poolSize: 2 });
@@ -186,7 +186,7 @@ const ON_MYSQL = {
     return [async () => (await adapter.queryRaw(query)).rows[0][0], () => pool.end()];
   },
 };
-/** Works with a connection of a pool, and destroys every fifth, so that the pool logs in all the time. */
+/** Returns a function that uses a pool's connection. Every fifth is destroyed, so that the pool keeps logging in. */
 function withConnection(pool, work) {
   let uses = 0;
   return async () => {

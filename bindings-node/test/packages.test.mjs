@@ -1,4 +1,4 @@
-/** What is published: made, installed into an empty project, run. */
+/** The published packages: packs them, installs them into an empty project, and runs them. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -21,7 +21,7 @@ const PLATFORMS = [
 ];
 const NOTICES = ['THIRD-PARTY-NOTICES.txt', 'sbom.cdx.json'];
 
-/** Packs a release from this platform's module, with something in the places of the others'. */
+/** Packs a release from this platform's module, with dummy files for the other platforms. */
 function release(t, without = undefined) {
   const folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
   t.after(() => rmSync(folder, { recursive: true }));
@@ -29,7 +29,7 @@ function release(t, without = undefined) {
   mkdirSync(artifacts);
   for (const platform of PLATFORMS.filter((platform) => platform !== without)) {
     const name = `secretcache.${platform}.node`;
-    // Without what a debugger wants, which is most of it.
+    // Without debug symbols, which are most of the file.
     if (readdirSync(PACKAGE).includes(name)) execFileSync('strip', ['-o', join(artifacts, name), join(PACKAGE, name)]);
     else writeFileSync(join(artifacts, name), 'of another platform');
     const notices = join(artifacts, 'notices', platform);
@@ -40,7 +40,7 @@ function release(t, without = undefined) {
   return output;
 }
 
-it('a release is a package for each platform, and one that installs with this platform’s', (t) => {
+it('a release has a package for each platform, and the main one installs with this platform’s', (t) => {
   const output = release(t);
   assert.equal(napi.targets.length, PLATFORMS.length);
   const expected = [...PLATFORMS.map((platform) => `secretcache-${platform}-${version}.tgz`), `secretcache-${version}.tgz`];
@@ -62,11 +62,11 @@ it('a release is a package for each platform, and one that installs with this pl
   execFileSync(join(PACKAGE, 'tools', 'try'), [root, join(output, `secretcache-${here}-${version}.tgz`)], { stdio: 'pipe' });
 });
 
-it('no release is made with a platform’s module missing', (t) => {
+it('a release fails if a platform’s module is missing', (t) => {
   assert.throws(() => release(t, 'darwin-arm64'), /secretcache\.darwin-arm64\.node/);
 });
 
-it('N15: a build is found where Cargo has put it', (t) => {
+it('N15: a build is found in Cargo’s configured target folder', (t) => {
   const [target, folder] = [mkdtempSync(join(tmpdir(), 'secretcache-')), mkdtempSync(join(tmpdir(), 'secretcache-'))];
   t.after(() => [target, folder].forEach((each) => void rmSync(each, { recursive: true })));
   mkdirSync(join(target, 'debug'));

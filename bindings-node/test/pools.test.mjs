@@ -1,4 +1,4 @@
-/** What pools of every driver share: settings without a login, and which time-out is whose. */
+/** Behavior common to the pools of all drivers: settings without a login, and which timeout applies. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -62,7 +62,7 @@ describe('pools', () => {
     });
   });
 
-  it('N3: host and database are of the URL, user and password of the secret', async (t) => {
+  it('N3: host and database come from the URL, user and password from the secret', async (t) => {
     const pool = createPool(cache, 'db', { connectionString: inPostgres('?application_name=shop') });
     t.after(() => pool.end());
     const { rows } = await pool.query(`select current_user as name, current_setting('application_name') as application`);
@@ -78,7 +78,7 @@ describe('pools', () => {
     assert.deepEqual({ ...row }, { name: 'app x@%', place: 'shop' });
   });
 
-  it('N5: waiting for a free connection is not logging in', async (t) => {
+  it('N5: the connect timeout does not cover the wait for a free connection', async (t) => {
     const { host, port, database } = postgres;
     const pool = createPool(cache, 'db', { host, port, database, max: 1, connectTimeoutMs: 1000 });
     t.after(() => pool.end());
@@ -96,10 +96,10 @@ describe('pools', () => {
     const impatient = createPool(cache, 'db', { host, port, database, max: 1, connectionTimeoutMillis: 300 });
     t.after(() => impatient.end());
     const waits = await Promise.allSettled([impatient.query('select pg_sleep(1)'), impatient.query('select 2')]);
-    assert.match(waits[1].reason.message, /timeout exceeded when trying to connect/, 'the pool’s own time-out');
+    assert.match(waits[1].reason.message, /timeout exceeded when trying to connect/, 'the pool’s own timeout');
   });
 
-  it('N9: many pools of one cache, and many reads with one signal, warn of nothing', async (t) => {
+  it('N9: many pools on one cache and many reads with one signal cause no warnings', async (t) => {
     const warnings = [];
     const listen = (warning) => warnings.push(String(warning));
     process.on('warning', listen);
@@ -114,7 +114,7 @@ describe('pools', () => {
     assert.deepEqual(warnings, []);
   });
 
-  it('a login that hangs gives its place back', async (t) => {
+  it('a login that hangs gives up its place in the pool', async (t) => {
     const { createServer } = await import('node:net');
     const silent = createServer(() => {}).listen(0, '127.0.0.1');
     await new Promise((resolve) => silent.once('listening', resolve));
@@ -125,7 +125,7 @@ describe('pools', () => {
     await pool.end();
   });
 
-  it('a driver that gives up before there is a login is not troubled by it later', async (t) => {
+  it('a driver that gives up before it gets a login can connect later', async (t) => {
     let answer;
     const answered = new Promise((resolve) => {
       answer = resolve;

@@ -1,4 +1,4 @@
-/** PostgreSQL: pools against a real server while passwords rotate. No login may fail to the program, no query be cut. */
+/** PostgreSQL pools against a real server while passwords rotate. The program must see no failed login or query. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -31,7 +31,7 @@ describe('PostgreSQL', () => {
     admin.query(`do $$ begin if not exists (select from pg_roles where rolname = '${user}') then
       create role ${user} login; end if; end $$; alter role ${user} password '${password}'`);
 
-  /** A user with a secret, and a cache. */
+  /** Creates a user with a secret, and a cache. */
   const world = async (t, name) => {
     await setPassword(name, 'first');
     await endpoint.create(name, JSON.stringify({ username: name, password: 'first' }));
@@ -41,7 +41,7 @@ describe('PostgreSQL', () => {
   };
   const place = () => ({ host: server.host, port: server.port, database: server.database });
 
-  it('refuses a wrong password at all', async () => {
+  it('refuses a wrong password', async () => {
     const client = new pg.Client({ ...server, password: 'wrong' });
     await assert.rejects(client.connect(), isRejectedLogin);
   });
@@ -82,7 +82,7 @@ describe('PostgreSQL', () => {
     assert.equal(refused, 1);
   });
 
-  it('passes errors through that are no refused logins', async (t) => {
+  it('throws errors other than refused logins unchanged', async (t) => {
     const cache = await world(t, 'app_other');
     const pool = createPool(cache, 'app_other', { ...place(), database: 'no_such_database' });
     t.after(() => pool.end());
@@ -102,7 +102,7 @@ describe('PostgreSQL', () => {
     assert.equal(error.tried[0].versionStage, 'AWSCURRENT');
   });
 
-  it('retires connections of an old version, idle and busy ones', async (t) => {
+  it('retires idle and busy connections of an old version', async (t) => {
     const cache = await world(t, 'app_retire');
     const pool = createPool(cache, 'app_retire', place());
     t.after(() => pool.end());
@@ -117,7 +117,7 @@ describe('PostgreSQL', () => {
     assert.equal((await pool.query('select current_user as name')).rows[0].name, 'app_retire_clone');
   });
 
-  it('serves callbacks as pg does', async (t) => {
+  it('supports callbacks as pg does', async (t) => {
     const cache = await world(t, 'app_callback');
     const pool = createPool(cache, 'app_callback', place());
     const name = await new Promise((resolve, reject) => {
@@ -146,7 +146,7 @@ describe('PostgreSQL', () => {
     });
   }
 
-  it('ends no connection with a query under way, however often the version changes', async (t) => {
+  it('closes no connection mid-query, however often the version changes', async (t) => {
     const cache = await world(t, 'app_busy');
     const pool = createPool(cache, 'app_busy', { ...place(), max: 6 });
     t.after(() => pool.end());
@@ -164,7 +164,7 @@ describe('PostgreSQL', () => {
     assert.ok(used.size > 4, 'connections of old versions were replaced');
   });
 
-  it('knows a refused login of a server that speaks another language', async (t) => {
+  it('recognizes a refused login from a server with messages in another language', async (t) => {
     const cache = await world(t, 'app_deutsch');
     t.after(async () => {
       await admin.query('alter system reset lc_messages');

@@ -1,4 +1,4 @@
-/** postgres.js beside rotations: over TLS, with md5, refused. */
+/** postgres.js apart from rotations: over TLS, with md5, and refused logins. */
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -34,7 +34,7 @@ after(async () => {
   await endpoint?.close();
 });
 
-/** A user with a secret, and what makes clients of it. */
+/** Creates a user with a secret, and returns a function that makes clients for it. */
 async function user(name, encryption = 'scram-sha-256') {
   await admin.query(`set password_encryption = '${encryption}'`);
   await admin.query(`create role ${name} login password 'secret'`);
@@ -61,7 +61,7 @@ it('connects over TLS, and verifies the server', async (t) => {
   await assert.rejects(isEncrypted(make(t, { ssl: 'verify-full' })), /self-signed|unable to (get|verify)/);
 });
 
-it('logs in where the server still wants md5', async (t) => {
+it('logs in to a server that still uses md5', async (t) => {
   const make = await user('hashed', 'md5');
   const [{ hba_file: file }] = (await admin.query('show hba_file')).rows;
   writeFileSync(file, `host all hashed 127.0.0.1/32 md5\n${readFileSync(file, 'utf8')}`);
@@ -70,7 +70,7 @@ it('logs in where the server still wants md5', async (t) => {
   await eventually(async () => (await sql`select current_user as name`.catch(() => [{}]))[0].name === 'hashed');
 });
 
-it('takes host and database from a URL, and the user’s name for the database if none is named', async (t) => {
+it('takes host and database from a URL, and defaults the database to the user name', async (t) => {
   const make = await user('named');
   await admin.query('create database named');
   const url = `postgres://${server.host}:${server.port}`;
@@ -82,7 +82,7 @@ it('takes host and database from a URL, and the user’s name for the database i
   assert.throws(() => make(t, { host: 'one,two' }), /connects to one host/);
 });
 
-it('cancels a query, and fails with the refusal where no version logs in', async (t) => {
+it('cancels a query, and fails with LOGIN_REJECTED if no version logs in', async (t) => {
   const make = await user('refused');
   const sql = make(t);
   const query = sql`select pg_sleep(60)`;

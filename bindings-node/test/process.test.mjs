@@ -1,4 +1,4 @@
-/** Processes, threads, bundles: what a cache does to the program around it. */
+/** Processes, threads and bundles: how a cache affects the program around it. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -25,32 +25,32 @@ describe('a process', () => {
       env: endpoint.environment,
     });
 
-  it('ends at once with a warm cache and a refresh under way', async () => {
+  it('exits at once with a warm cache and a refresh in progress', async () => {
     await endpoint.fault({ operations: ['DescribeSecret'], secret_id: 'slow', effect: 'hang' });
     const { status, stdout, stderr } = await script(`
       require('${join(PACKAGE, 'lib/settings.js')}').limits.shortestIntervalMs = 0;
       const cache = new SecretCache({ refreshIntervalMs: 50, logger: null });
       const watch = cache.watch('slow');
       cache.getSecretString('slow').then(async () => {
-        // The refresh is asked for in the background and never answered.
+        // The background refresh sends a request that is never answered.
         const calls = async () => (await (await fetch('${endpoint.url}/_control/calls')).json()).DescribeSecret;
         await new Promise((resolve) => setTimeout(resolve, 300));
         globalThis.finished = performance.now();
         process.on('exit', () => console.log(performance.now() - finished));
       });
     `);
-    await endpoint.mend();
+    await endpoint.restore();
     assert.deepEqual([status, stderr], [0, '']);
     assert.ok(Number(stdout) < 5000, `it took ${stdout} ms`);
   });
 
-  it('waits for a read that it awaits, although nothing else keeps it', async () => {
+  it('stays alive for a read that it awaits, although nothing else keeps it alive', async () => {
     await endpoint.fault({ operations: ['GetSecretValue'], secret_id: 'db', times: 1, delay_ms: 400 });
     const { status, stdout } = await script(`new SecretCache().getSecretString('db').then(console.log)`);
     assert.deepEqual([status, stdout], [0, 'one\n']);
   });
 
-  it('may end in the middle of anything', async () => {
+  it('can exit at any time', async () => {
     for (const ending of ['process.exit(3)', 'setTimeout(() => process.exit(3), 5)', 'setImmediate(() => process.exit(3))']) {
       const { status, stderr } = await script(`
         const cache = new SecretCache();
@@ -61,7 +61,7 @@ describe('a process', () => {
     }
   });
 
-  it('gets no unhandled rejection from a cache that nobody listens to', async () => {
+  it('gets no unhandled rejection from a cache without listeners', async () => {
     const { status, stdout, stderr } = await script(`
       require('${join(PACKAGE, 'lib/settings.js')}').limits.shortestIntervalMs = 0;
       const cache = new SecretCache({ refreshIntervalMs: 20, logger: null, client: { send: async () => { throw new Error('no'); } } });
@@ -79,7 +79,7 @@ describe('a process', () => {
   });
 
   it('warns once through Node’s own warnings, or through a logger', async () => {
-    // What a reader gets as an error is no warning beside.
+    // A read that throws the error does not warn too, so this forces a refresh.
     const read = `.refreshSecretNow('missing').catch(() => {})`;
     const plain = await script(`const c = new SecretCache(); c${read}.then(() => c${read})`);
     assert.equal(plain.stderr.match(/SecretCacheWarning: secret "missing" could not be fetched/g).length, 1);
@@ -88,7 +88,7 @@ describe('a process', () => {
     assert.match(logged.stdout, /^secretcache: secret "missing" could not be fetched: /);
   });
 
-  it('may be a cluster of forks', async () => {
+  it('can be a cluster of forks', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
     const file = join(folder, 'cluster.cjs');
     writeFileSync(
@@ -111,7 +111,7 @@ describe('a process', () => {
     assert.deepEqual([status, stderr, stdout], [0, '', '3 0\n']);
   });
 
-  it('may be a bundle of esbuild’s', async () => {
+  it('can be an esbuild bundle', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
     const source = join(PACKAGE, 'test', 'handler.fixture.mjs');
     for (const external of [[], ['secretcache']]) {
@@ -127,7 +127,7 @@ describe('a process', () => {
       });
       const options = { env: { ...endpoint.environment, NODE_PATH: join(PACKAGE, 'node_modules') }, cwd: PACKAGE };
       if (external.length > 0) {
-        // A bundle that keeps the package apart is shipped with node_modules beside it.
+        // A bundle with the package external is shipped with node_modules next to it.
         const { cpSync, mkdirSync } = require('node:fs');
         const home = join(folder, 'node_modules', 'secretcache');
         mkdirSync(home, { recursive: true });
@@ -153,7 +153,7 @@ describe('a process', () => {
     });
   });
 
-  it('finds a build for each platform that the package names', () => {
+  it('can load a build for each platform listed in package.json', () => {
     const { napi, version } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
     const loader = readFileSync(join(PACKAGE, 'ts', 'native.ts'), 'utf8');
     const names = {
@@ -191,7 +191,7 @@ describe('worker threads', () => {
       { eval: true, workerData: data },
     );
 
-  it('share one cache, and each hears of a new version', async () => {
+  it('share one cache, and each is notified about a new version', async () => {
     const { SecretCache } = require('secretcache');
     const cache = new SecretCache(endpoint.options);
     assert.equal(await cache.getSecretString('db'), 'one');
@@ -219,7 +219,7 @@ describe('worker threads', () => {
     await cache.close();
   });
 
-  it('can be made and ended a hundred times, in the middle of reads', async () => {
+  it('can be started and terminated a hundred times, in the middle of reads', async () => {
     const { logger, ...options } = endpoint.options;
     for (let turn = 0; turn < 100; turn += 1) {
       const each = worker(
@@ -240,11 +240,11 @@ describe('worker threads', () => {
     }
   });
 
-  it('never serve a version from before the one they were told of, under load', async () => {
+  it('never serve an older version than the one they were notified about, under load', async () => {
     const VERSIONS = 60;
     await endpoint.create('counter', '0');
     const { logger, ...options } = endpoint.options;
-    // In every thread alike: versions are numbers, in their ids too, and reads never stop.
+    // Runs in every thread: the values and version ids are increasing numbers, and reads never stop.
     const reader = `
       const cache = new SecretCache({ ...workerData, refreshIntervalMs: 40 });
       let [told, reads, news] = [0, 0, 0];

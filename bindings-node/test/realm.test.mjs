@@ -1,4 +1,4 @@
-/** The package in another realm than its extension module, as Jest loads it. */
+/** The package in a different realm from its native module, as Jest loads it. */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import vm from 'node:vm';
 
 import { Endpoint, PACKAGE, require } from './support.mjs';
 
-/** Loads the package's files into a context of their own; what is Node's, and the extension module, stay outside. */
+/** Loads the package's files into a separate context. Node's modules and the native module stay outside. */
 function loadIn(context) {
   const modules = new Map();
   const load = (file) => {
@@ -26,7 +26,7 @@ function loadIn(context) {
   return load(join(PACKAGE, 'lib', 'index.js'));
 }
 
-describe('in a realm of its own', () => {
+describe('in a separate realm', () => {
   let endpoint;
   before(async () => {
     endpoint = await Endpoint.start();
@@ -34,7 +34,7 @@ describe('in a realm of its own', () => {
   });
   after(() => endpoint?.close());
 
-  it('N10: every error is of the one class, with its code', async () => {
+  it('N10: every error is a SecretCacheError of this realm, with its code', async () => {
     const globals = {
       process,
       Buffer,
@@ -69,7 +69,7 @@ describe('in a realm of its own', () => {
     await cache.close();
   });
 
-  it('N10: a client’s bytes and dates are taken, whatever realm they are of', async () => {
+  it('N10: a client’s bytes and dates are accepted from any realm', async () => {
     const context = vm.createContext({
       process,
       Buffer,

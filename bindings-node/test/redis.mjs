@@ -1,4 +1,4 @@
-/** Servers of Redis that make a cluster, or are watched by a sentinel. */
+/** Redis servers that form a cluster or are watched by a sentinel. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** Starts a server on loopback, where everybody may do everything. */
+/** Starts a server on loopback, without access control. */
 export async function redisServer({ cluster = false, more = {} } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
   const [port, bus] = [await freePort(), await freePort()];

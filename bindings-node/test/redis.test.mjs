@@ -14,8 +14,8 @@ import { rotateAlternatingUsers, rotateSingleUser } from './rotation.mjs';
 import { Endpoint, eventually } from './support.mjs';
 
 /**
- * A command that was handed to a connection as the test cut it. Some of these `redis` sends on the next connection before
- * it has logged in there, as it may with any asynchronous provider of credentials.
+ * Returns whether a command failed because the test closed its connection. `redis` can send such commands on the next
+ * connection before it has logged in there, as with any asynchronous credentials provider.
  */
 const isCut = (error) => /Socket closed|ECONNRESET|EPIPE|NOAUTH/.test(error.message);
 
@@ -38,7 +38,7 @@ describe('Redis', () => {
   const setPassword = (user, password) =>
     admin.sendCommand(['ACL', 'SETUSER', user, 'on', 'resetpass', `>${password}`, '~*', '+@all']);
 
-  it('keeps a client through rotations, at every reconnection', async (t) => {
+  it('connects clients at all stages of rotations', async (t) => {
     const id = `redis-${randomUUID()}`;
     await setPassword('cacher', 'first');
     await endpoint.create(id, JSON.stringify({ username: 'cacher', password: 'first' }));
@@ -59,7 +59,7 @@ describe('Redis', () => {
     assert.deepEqual(failures, []);
   });
 
-  it('logs in anew on a live connection when there is a new version', async (t) => {
+  it('logs in again on a live connection when there is a new version', async (t) => {
     const id = `redis-${randomUUID()}`;
     await setPassword('live', 'first');
     await setPassword('live_clone', 'first');
@@ -74,7 +74,7 @@ describe('Redis', () => {
     await client.close();
   });
 
-  /** Users with a secret, and a cache. */
+  /** Creates two users with a secret, and a cache. */
   const world = async (t, user) => {
     const id = `redis-${randomUUID()}`;
     await setPassword(user, 'first');
@@ -86,7 +86,7 @@ describe('Redis', () => {
   };
   const place = () => ({ socket: { host: server.host, port: server.port } });
 
-  /** How often the server has refused a login. */
+  /** Returns how often the server has refused a login. */
   const refused = async () => Number(/errorstat_WRONGPASS:count=(\d+)/.exec(await admin.info('errorstats'))?.[1] ?? 0);
 
   for (const [name, rotate] of Object.entries({ single: rotateSingleUser, alternating: rotateAlternatingUsers })) {
@@ -103,7 +103,7 @@ describe('Redis', () => {
         async () => (last = (await rotations(() => rotate(endpoint, id, setPassword, BETWEEN_STEPS_MS))).at(-1)),
         async () => {
           assert.match(await pool.sendCommand(['ACL', 'WHOAMI']), /^pool_/);
-          // Connections are cut now and then, so that the pool's clients log in at every moment.
+          // Some connections are closed, so that the pool's clients log in at all stages of a rotation.
           if ((turn += 1) % 50 === 0) await admin.sendCommand(['CLIENT', 'KILL', 'USER', `pool_${name}`]);
           if (turn % 50 === 25) await admin.sendCommand(['CLIENT', 'KILL', 'USER', `pool_${name}_clone`]).catch(() => {});
         },
@@ -117,7 +117,7 @@ describe('Redis', () => {
     });
   }
 
-  it('has each connection of a pool log in anew before it is next used, and closes none', async (t) => {
+  it('logs in again on each connection of a pool before it is next used, and closes none', async (t) => {
     const { id, cache } = await world(t, 'calm');
     const pool = createClientPool(cache, id, place(), { minimum: 3, maximum: 3 });
     pool.on('error', (error) => assert.fail(error));
@@ -135,7 +135,7 @@ describe('Redis', () => {
     await rotateAlternatingUsers(endpoint, id, setPassword, 0);
     const refusedBefore = await refused();
     await cache.refreshSecretNow(id);
-    assert.equal(await busy, null, 'what was under way ended as it would have');
+    assert.equal(await busy, null, 'a command in progress finished normally');
     await eventually(async () => (await look()).every((each) => each.endsWith(' calm_clone')));
     assert.deepEqual(
       (await look()).map((each) => each.split(' ')[0]),
@@ -144,7 +144,7 @@ describe('Redis', () => {
     assert.equal(await refused(), refusedBefore);
   });
 
-  it('fails with the refusal where no version logs in', async (t) => {
+  it('fails with LOGIN_REJECTED if no version logs in', async (t) => {
     const { id, cache } = await world(t, 'locked');
     await setPassword('locked', 'another');
     const pool = createClientPool(cache, id, {
@@ -173,7 +173,7 @@ describe('a Redis cluster', () => {
     await endpoint?.close();
   });
 
-  it('of one node is served through rotations, and its connections log in anew', async (t) => {
+  it('of one node is served through rotations, and its connections log in again', async (t) => {
     const setPassword = (user, password) =>
       admin.sendCommand(['ACL', 'SETUSER', user, 'on', 'resetpass', `>${password}`, '~*', '+@all']);
     await setPassword('many', 'first');

@@ -1,4 +1,4 @@
-/** Several Regions in one cache: replicas are read while a secret's own Region does not answer. */
+/** Several Regions in one cache: replicas are read while a secret's own Region does not respond. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { SecretCache } from 'secretcache';
 
 import { Endpoint, eventually } from './support.mjs';
 
-/** An endpoint with both Regions, the secret `db` in both, and a cache of them. */
+/** Starts an endpoint with the secret `db` in two Regions, and a cache for both. */
 async function start(t, more = {}) {
   const endpoint = await Endpoint.start(t);
   const { ARN } = await endpoint.create('db', 'v1', { AddReplicaRegions: [{ Region: 'eu-west-1' }] });
@@ -29,7 +29,7 @@ async function start(t, more = {}) {
   return { endpoint, cache, spoil, ARN };
 }
 
-it('a replica is read while its Region hangs, and no longer', async (t) => {
+it('a replica is read only while the secret’s own Region hangs', async (t) => {
   const { endpoint, cache, spoil, ARN } = await start(t);
   await spoil('hang');
   const told = once(cache, 'replica');
@@ -40,14 +40,14 @@ it('a replica is read while its Region hangs, and no longer', async (t) => {
   await endpoint.put('db', 'v2');
   await eventually(async () => (await cache.getSecretString('db')) === 'v2');
   assert.ok(cache.stats().replicaReads >= 2);
-  await endpoint.mend();
+  await endpoint.restore();
   await eventually(async () => {
     await cache.getSecretString('db');
     return 'DescribeSecret' in cache.stats().apiCalls;
   });
 });
 
-it('a replica that is behind moves nothing back', async (t) => {
+it('a replica that lags behind does not bring back an old version', async (t) => {
   const { endpoint, cache, spoil } = await start(t);
   await endpoint.control('POST', 'clock', { advance_seconds: 3600 });
   await endpoint.put('db', 'v2');
@@ -61,14 +61,14 @@ it('a replica that is behind moves nothing back', async (t) => {
   assert.equal(cache.stats().replicaReads, 0);
 });
 
-it('a refusal is an answer', async (t) => {
+it('a denied read does not fall back to a replica', async (t) => {
   const { cache, spoil } = await start(t);
   await spoil('deny');
   await assert.rejects(cache.getSecretString('db'), { code: 'ACCESS_DENIED' });
   assert.equal(cache.stats().replicaReads, 0);
 });
 
-it('what is no Region is an error when the cache is made', () => {
+it('creating a cache with an invalid Region fails', () => {
   const made = (fallbackRegions) => () => new SecretCache({ region: 'us-east-1', fallbackRegions });
   assert.throws(made(['Ireland']), { code: 'INVALID_CONFIGURATION', message: /"Ireland" is not a Region/ });
   assert.throws(made('eu-west-1'), /fallbackRegions must be an array/);

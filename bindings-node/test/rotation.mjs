@@ -1,6 +1,6 @@
 /**
- * Rotations done by hand, over the endpoint's API and the database's own commands: independent of the project's rotation
- * engine, with each of the moments between its steps held long enough for programs to meet it.
+ * Rotations over the endpoint's API and the database's own commands. They do not use the project's rotation engine, and
+ * pause between the steps, so that programs connect at every stage.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 const password = () => randomBytes(12).toString('hex');
 
-/** Sets the password of one user, which the database holds between setSecret and finishSecret already. */
+/** Changes the password of one user. Between setSecret and finishSecret, the database already accepts only the new one. */
 export async function rotateSingleUser(endpoint, secretId, setPassword, betweenSteps) {
   const { login, versionId: old } = await current(endpoint, secretId);
   const next = { ...login, password: password() };
@@ -20,7 +20,7 @@ export async function rotateSingleUser(endpoint, secretId, setPassword, betweenS
   return next;
 }
 
-/** Gives a second user a new password and makes it the current one. The first goes on working until the next rotation. */
+/** Gives the other of two users a new password and makes it current. The first keeps working until the next rotation. */
 export async function rotateAlternatingUsers(endpoint, secretId, setPassword, betweenSteps) {
   const { login, versionId: old } = await current(endpoint, secretId);
   const username = login.username.endsWith('_clone') ? login.username.slice(0, -6) : `${login.username}_clone`;

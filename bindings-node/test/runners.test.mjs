@@ -1,4 +1,4 @@
-/** The fixture in the test runners that it is for, as a project has them: installed, with the package beside them. */
+/** The fixture under Jest and Vitest, in projects that have the runner and the package installed. */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -11,7 +11,7 @@ import { PACKAGE, ROOT } from './support.mjs';
 
 const RUNNERS = join(ROOT, 'target', 'local-node');
 
-/** What each project's tests are; only the import and the names of the hooks differ. */
+/** The tests of each project, which differ only in imports and the names of the hooks. */
 const TESTS = `
 const create = async (name) => {
   const response = await fetch(process.env.AWS_ENDPOINT_URL_SECRETS_MANAGER, {
@@ -22,7 +22,7 @@ const create = async (name) => {
   return response.status;
 };
 const names = async () => (await local().secrets()).map((secret) => secret.name);
-test.each([1, 2])('starts anew (%i)', async () => {
+test.each([1, 2])('starts with the seed (%i)', async () => {
   expect(await names()).toEqual(['seeded']);
   expect(await create('db')).toBe(200);
   expect(await names()).toEqual(['db', 'seeded']);
@@ -48,7 +48,7 @@ async function project(files) {
   return folder;
 }
 
-/** Runs a test runner in a project, and gives its report. */
+/** Runs a test runner in a project, and returns its report. */
 async function report(files, program, ...args) {
   const folder = await project(files);
   try {

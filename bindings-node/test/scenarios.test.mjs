@@ -21,7 +21,7 @@ const BESIDE = {
   connect: ['stages', 'timeout', 'connected', 'error', 'tried'],
   store: ['after'],
   fail: ['after'],
-  mend: ['after'],
+  restore: ['after'],
   resource: ['after'],
 };
 const STATS = {
@@ -46,7 +46,7 @@ function serviceError(code, message) {
   return Object.assign(new Error(message), { name: code, $fault: 'client', $metadata: { httpStatusCode: 400 } });
 }
 
-/** A client over what the scenario says the store holds, and the resource behind its secrets. */
+/** A client for the secrets in a scenario's store, and the resource to log in to with them. */
 class Store {
   held = {};
   fault;
@@ -140,7 +140,7 @@ class Store {
   }
 }
 
-/** One cache, its store, and what it told. */
+/** A cache, its store, and the events it emitted. */
 class World {
   told = [];
 
@@ -212,11 +212,11 @@ class World {
     close: () => this.cache.close(),
     store: ({ store }) => this.store.change(store),
     fail: ({ fail }) => (this.store.fault = fail),
-    mend: () => (this.store.fault = undefined),
+    restore: () => (this.store.fault = undefined),
     hold: ({ hold }) => this.store.hold(hold),
-    // The passing of time is what these scenarios are about: there is nothing else to wait for.
+    // These scenarios test the passing of time, so there is no condition to wait for.
     pass: ({ pass }) => pause(pass * this.scale),
-    // A client of the program's own is asked as our own transport asks.
+    // The program's own client gets the same calls as the native transport.
     calls: ({ calls }) => assert.deepEqual(this.store.calls.splice(0), calls.native),
     events: async ({ events }) => {
       await eventually(() => this.told.length >= events.length);

@@ -1,4 +1,4 @@
-/** The least that must work on every line of Node: load, read, connect, share with a worker, end. */
+/** The minimum that must work on every release line of Node: load, read, connect, share with a worker, exit. */
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';

@@ -1,4 +1,4 @@
-/** What tests share: an endpoint, secrets, and ways to wait for what happens. */
+/** Helpers for tests: an endpoint with secrets, and functions to wait. */
 
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -13,14 +13,14 @@ export const PACKAGE = dirname(dirname(fileURLToPath(import.meta.url)));
 export const ROOT = dirname(PACKAGE);
 const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
 
-/** Tests see long times pass in short ones. */
+/** Tests use refresh intervals of milliseconds. */
 require('../lib/settings.js').limits.shortestIntervalMs = 0;
 
-/** Starts a program of this repository that says where it is in its first line; stopped when the tests end. */
+/** Starts a program of this repository, and waits for the first line of its output. `close` stops it. */
 export async function start(program, args, stop = (child) => child.kill()) {
   const child = spawn(join(TARGET, 'debug', program), args, { stdio: ['pipe', 'pipe', 'inherit'] });
   child.on('error', (error) => {
-    throw new Error(`${program} cannot be started (cargo build makes it): ${error.message}`);
+    throw new Error(`${program} cannot be started (build it with cargo build): ${error.message}`);
   });
   const lines = createInterface({ input: child.stdout });
   const [line] = await Promise.race([
@@ -51,7 +51,7 @@ export class Endpoint {
     this.close = close;
   }
 
-  /** Options by which a native cache finds it. */
+  /** The options with which a native cache connects to it. */
   get options() {
     return {
       endpoint: this.url,
@@ -61,7 +61,7 @@ export class Endpoint {
     };
   }
 
-  /** Variables by which any AWS client finds it. */
+  /** The environment variables with which any AWS client connects to it. */
   get environment() {
     return {
       AWS_ENDPOINT_URL: this.url,
@@ -114,28 +114,29 @@ export class Endpoint {
     return answer;
   }
 
-  /** Puts trouble in force. */
+  /** Adds a fault. */
   fault(rule) {
     return this.control('POST', 'faults', rule);
   }
 
-  mend() {
+  /** Removes all faults. */
+  restore() {
     return this.control('DELETE', 'faults');
   }
 
-  /** How often each operation was called. */
+  /** Returns how often each operation was called. */
   async calls() {
     return this.control('GET', 'calls');
   }
 }
 
 /**
- * Lets the plan ask anew: what was confirmed within the last second it does not ask for again. Rotations are not that fast,
- * tests are.
+ * Waits until a connect attempt fetches a version again: it skips what was confirmed within the last second. Tests rotate
+ * faster than that, real rotations do not.
  */
 export const settle = () => new Promise((resolve) => setTimeout(resolve, 1100));
 
-/** Waits until something holds. It is the test runner's own limit that ends a wait in vain. */
+/** Waits until a condition holds. If it never does, the test runner's timeout ends the wait. */
 export async function eventually(holds) {
   for (;;) {
     const result = await holds();
@@ -144,7 +145,7 @@ export async function eventually(holds) {
   }
 }
 
-/** Runs Node with a script, and gives its output, status and duration. */
+/** Runs Node with a script, and returns its output, status and duration. */
 export async function run(args, { env = {}, cwd = PACKAGE, input } = {}) {
   const begun = performance.now();
   const child = spawn(process.execPath, args, { cwd, env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });

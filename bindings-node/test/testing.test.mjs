@@ -23,7 +23,7 @@ async function create(name, value) {
 }
 
 for (const round of [1, 2]) {
-  test(`each test starts anew (${round})`, async () => {
+  test(`each test starts with a fresh endpoint (${round})`, async () => {
     assert.deepEqual(await local().secrets(), []);
     await create('db', 'one');
     const cache = new SecretCache({ logger: null });
@@ -49,7 +49,7 @@ test('faults and the clock', async () => {
   assert.deepEqual(await local().events(), []);
 });
 
-test('requests to it ask no proxy', async () => {
+test('requests to it bypass a proxy', async () => {
   process.env.no_proxy = 'internal.example';
   const { environment } = local();
   delete process.env.no_proxy;
@@ -57,7 +57,7 @@ test('requests to it ask no proxy', async () => {
   assert.equal(environment.no_proxy, environment.NO_PROXY);
 });
 
-test('with HTTPS, it trusts the certificate that it was given', async () => {
+test('with HTTPS, it trusts the given certificate', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'secretcache-tls-'));
   const [certificate, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
   const made = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=local', '-out', certificate, '-keyout', key];

@@ -1,4 +1,4 @@
-/** Puts the built extension module where the package looks for it: `place.mjs debug|release [FOLDER]`. */
+/** Copies the built native module to where the package loads it from: `place.mjs debug|release [FOLDER]`. */
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const HOME = dirname(dirname(fileURLToPath(import.meta.url)));
 const BUILT = { linux: 'libsecretcache_node.so', darwin: 'libsecretcache_node.dylib', win32: 'secretcache_node.dll' };
 
-/** As napi-rs names platforms. */
+/** Returns napi-rs's name for this platform. */
 function platform() {
   const { platform, arch, report } = process;
   if (platform === 'win32') return `${platform}-${arch}-msvc`;
@@ -16,7 +16,7 @@ function platform() {
   return `${platform}-${arch}-${report.getReport().header.glibcVersionRuntime === undefined ? 'musl' : 'gnu'}`;
 }
 
-/** Cargo's target folder, wherever it is. */
+/** Returns Cargo's target folder, which can be configured. */
 function target() {
   const output = execFileSync('cargo', ['metadata', '--no-deps', '--format-version', '1'], {
     cwd: HOME,

@@ -1,6 +1,6 @@
 /**
- * Whether the module that lies here works on this platform, without a server of ours: it loads, asks over its own transport,
- * reads through a client, connects, and ends by itself.
+ * Checks that the installed module works on this platform, without our own test server: it loads, sends requests over its
+ * own transport, reads through a client, connects, and lets the process exit.
  */
 
 import assert from 'node:assert/strict';

@@ -1,4 +1,4 @@
-/** The cache as programs use it. */
+/** The public cache class. */
 
 import { EventEmitter } from 'node:events';
 import { isPromise } from 'node:util/types';
@@ -29,7 +29,7 @@ export interface GetOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** While it is open, the secret counts as in use and is refreshed. */
+/** A handle that makes a secret count as in use, and keeps it refreshed, until it is closed. */
 export interface Watch {
   /** Ends the watch. */
   close(): void;
@@ -52,13 +52,13 @@ export interface Watch {
 export class SecretCache extends EventEmitter<SecretCacheEvents> {
   readonly #reader: Reader;
   readonly #logger: Logger | null | undefined;
-  /** The staging labels that the program asks for, whose new versions it hears of. */
+  /** The staging labels the program reads. `newVersion` is emitted only for these. */
   readonly #stages: Set<string>;
 
   /** @throws {TypeError | SecretCacheError} If an option is wrong; the message names it and suggests the right one. */
   constructor(options?: SecretCacheOptions) {
     super();
-    // Each pool listens; how many there are is the program's.
+    // Each pool adds a listener, and the number of pools has no limit.
     this.setMaxListeners(0);
     const read = readOptions(options);
     this.#logger = read.logger;
@@ -68,7 +68,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
       const cache = self.deref();
       if (cache !== undefined) cache.#onEvent(event);
     });
-    // Whoever watches a cache's readers keeps the cache.
+    // Keeps the cache alive while its reader is alive.
     owners.set(this.#reader, this);
   }
 
@@ -109,7 +109,8 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
    * `T` is the type that the program expects; it is not checked.
    *
    * ```ts
-   * const { username, password } = await cache.getSecretJson<{ username: string; password: string }>('prod/checkout/db');
+   * const { username, password } = await cache.getSecretJson<{ username: string; password: string
+   * }>('prod/checkout/db');
    * ```
    *
    * @throws As {@link getSecretString}; `NOT_JSON` if the string is not JSON; the error does not quote it.
@@ -166,7 +167,8 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
    * Reads a whole version: value, ARN, name, version id, staging labels, creation date.
    *
    * ```js
-   * const { versionId, secretString } = await cache.getSecretValue('prod/checkout/db', { versionStage: 'AWSPREVIOUS' });
+   * const { versionId, secretString } = await cache.getSecretValue('prod/checkout/db', { versionStage: 'AWSPREVIOUS'
+   * });
    * ```
    *
    * @throws As {@link getSecretString}.
@@ -297,8 +299,8 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   }
 
   /**
-   * Whether to replace a connection made with this version when it is idle, because another version is current or this
-   * one was refused. For pools.
+   * Returns whether to replace a connection made with this version when it is idle, because another version is current
+   * or this one was refused. For pools.
    */
   isOutdated(id: string, versionId: string): boolean {
     checkId(id);
@@ -328,7 +330,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     const { kind, secretId, versionStage, oldVersionId, newVersionId, ageMs = 0, region, failure } = event;
     const error = failure === undefined ? undefined : this.#reader.error(failure, secretId);
     if (kind === 'newVersion') {
-      // `connect` reads other labels too; that they move is no news to the program.
+      // `connect` also reads labels the program never asked for; it is not notified about those.
       if (versionStage === undefined || this.#stages.has(versionStage))
         this.#emit('newVersion', { secretId, versionStage, oldVersionId, newVersionId });
     } else if (kind === 'stale') this.#emit('stale', { secretId, ageMs, error });
@@ -339,7 +341,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     }
   }
 
-  /** What a listener throws is reported and stops nobody: it must neither end the process nor keep others from hearing. */
+  /** Calls every listener. One that throws is logged; it must neither end the process nor stop the other listeners. */
   #emit<K extends keyof SecretCacheEvents>(name: K, event: SecretCacheEvents[K][0]): void {
     for (const listener of this.rawListeners(name)) {
       try {
@@ -361,7 +363,7 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   }
 }
 
-/** A cache lives as long as one of its reads is under way, so that its listeners hear of it. */
+/** Keeps a cache alive while one of its reads is in progress, so that its listeners get the events. */
 const owners = new WeakMap<Reader, SecretCache>();
 
 function checkId(id: unknown): void {
@@ -384,7 +386,7 @@ function idsOf(where: string, ids: Iterable<string>): string[] {
 
 const GET_OPTIONS = ['versionStage', 'versionId', 'maxAgeMs', 'signal'] as const;
 
-/** What the SDK and Powertools call these things, or have instead. */
+/** Advice for names that the SDK and Powertools use for these options or offer instead. */
 const HINTS: Hints = {
   maxage: 'did you mean maxAgeMs? It is in milliseconds, where Powertools counts seconds',
   forcefetch: 'to ask the service, pass maxAgeMs: 0',
@@ -403,7 +405,7 @@ const HINTS: Hints = {
 function checkSelector(versionStage: unknown, versionId: unknown): void {
   for (const [name, value] of Object.entries({ versionStage, versionId })) {
     if (value !== undefined && (typeof value !== 'string' || value === '')) {
-      throw new TypeError(`${name} must be a string that is not empty`);
+      throw new TypeError(`${name} must be a non-empty string`);
     }
   }
   if (versionStage !== undefined && versionId !== undefined) {
@@ -449,7 +451,7 @@ function jsonOf(id: string, string: string): unknown {
   try {
     return JSON.parse(string);
   } catch {
-    // The parser's own text may quote the value.
+    // The parser's message can quote the value.
     throw new SecretCacheError('NOT_JSON', `the value of secret ${JSON.stringify(id)} is not JSON`, { secretId: id });
   }
 }

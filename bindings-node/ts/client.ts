@@ -1,4 +1,4 @@
-/** Asks the client that the program supplied, as the core wishes. */
+/** Sends the core's requests through the client that the program supplied. */
 
 import { isDate, isUint8Array } from 'node:util/types';
 
@@ -11,7 +11,7 @@ interface Commands {
   DescribeSecretCommand: new (input: object) => unknown;
 }
 
-/** For a client that is none of the SDK's, where the SDK is not installed: of the same name and shape. */
+/** Commands with the same names and shape as the SDK's, for other clients where the SDK is not installed. */
 const substitutes: Commands = {
   GetSecretValueCommand: class GetSecretValueCommand {
     constructor(readonly input: object) {}
@@ -26,7 +26,7 @@ let loaded: Commands | undefined;
 function commands(): Commands {
   if (loaded === undefined) {
     try {
-      // The program's own copy, so that its mocks recognise the classes.
+      // The program's own copy, so that its mocks recognize the classes.
       loaded = require('@aws-sdk/client-secrets-manager') as Commands;
     } catch {
       loaded = substitutes;
@@ -35,7 +35,7 @@ function commands(): Commands {
   return loaded;
 }
 
-/** `GetSecretValue`. Whatever goes wrong is thrown. */
+/** Calls `GetSecretValue`. Throws whatever the client throws, and {@link OddAnswer} for an unexpected answer. */
 export async function getSecretValue(client: CommandSender, ask: Ask): Promise<ClientValue> {
   const which = ask.versionId === undefined ? { VersionStage: ask.versionStage } : { VersionId: ask.versionId };
   const command = new (commands().GetSecretValueCommand)({ SecretId: ask.secretId, ...which });
@@ -55,19 +55,20 @@ function readValue(answer: Readonly<Record<string, unknown>>): ClientValue {
   return value;
 }
 
-/** `DescribeSecret`. Whatever goes wrong is thrown. */
+/** Calls `DescribeSecret`. Throws whatever the client throws, and {@link OddAnswer} for an unexpected answer. */
 export async function describeSecret(client: CommandSender, ask: Ask): Promise<ClientDescription> {
   const answer: unknown = await client.send(new (commands().DescribeSecretCommand)({ SecretId: ask.secretId }));
   const described = (answer ?? {}) as Readonly<Record<string, unknown>>;
   const { VersionIdsToStages } = described;
   if (typeof VersionIdsToStages !== 'object' || VersionIdsToStages === null) {
-    // A double that only knows GetSecretValue. As where DescribeSecret is denied, refreshes then fetch.
+    // A test double that only implements GetSecretValue. The core then refreshes by fetching the value, as it does where
+    // DescribeSecret is denied.
     throw new OddAnswer('the client does not describe secrets', 'access_denied');
   }
   return readDescription(described, VersionIdsToStages);
 }
 
-/** What the answer says; what it means, the core knows. */
+/** Copies the fields of the answer. The core interprets them. */
 function readDescription(answer: Readonly<Record<string, unknown>>, versions: object): ClientDescription {
   const description: ClientDescription = {
     versionIds: Object.keys(versions),
@@ -84,7 +85,7 @@ function readDescription(answer: Readonly<Record<string, unknown>>, versions: ob
   return description;
 }
 
-/** A client's failure, for the core. */
+/** Converts what a client threw to the form the core expects. */
 export function failureOf(error: unknown, operation: string): ClientFailure {
   if (error instanceof OddAnswer) return { operation, kind: error.kind, message: error.message };
   const { name, message, code, $fault, $metadata } = (error ?? {}) as Readonly<Record<string, any>>;
@@ -101,7 +102,7 @@ export function failureOf(error: unknown, operation: string): ClientFailure {
   return failure;
 }
 
-/** Failures that are no answer of the service's, by the names that the SDK and Node give them. */
+/** The core's kind for failures without a service response, by the SDK's and Node's names. */
 const KINDS: Readonly<Record<string, string>> = {
   CredentialsProviderError: 'no_credentials',
   TokenProviderError: 'no_credentials',
@@ -116,6 +117,7 @@ const KINDS: Readonly<Record<string, string>> = {
   EPIPE: 'connection',
 };
 
+/** An answer of the client that cannot be used. */
 class OddAnswer extends Error {
   constructor(
     message: string,

@@ -1,9 +1,9 @@
-/** The time as hits see it: looked at once in each turn of the event loop. */
+/** A cheap clock for hits: reads the time once per turn of the event loop. */
 
-/** How many hits of one turn may share one look. A program that never ends its turn is looked after all the same. */
+/** How many hits of one turn can share a reading, so that the clock also advances in a turn that never ends. */
 const MOST_USES = 1024;
 
-/** A wall clock that moves by more than this against the other one was set, or the machine was suspended. */
+/** If the wall clock moves by more than this relative to the monotonic one, it was set or the machine was suspended. */
 const STEP_MS = 1000;
 
 let now = 0;
@@ -11,15 +11,15 @@ let uses = MOST_USES;
 let difference = Date.now() - performance.now();
 let steps = 0;
 
-/** Milliseconds since the process started. At most one turn old. */
+/** Returns the milliseconds since the process started, at most one turn of the event loop old. */
 export function coarseNow(): number {
   uses += 1;
   return uses < MOST_USES ? now : look();
 }
 
 /**
- * How often the clocks were seen to disagree. The clock of `coarseNow` stands still while a machine is suspended or a
- * snapshot of it is not running; the wall clock then jumps. What is remembered with an earlier number is of unknown age.
+ * Returns how often the wall clock has jumped relative to the clock of `coarseNow`, which stops while the machine is
+ * suspended or saved as a snapshot. A value cached under an earlier number is of unknown age.
  */
 export function clockSteps(): number {
   return steps;
@@ -29,10 +29,10 @@ function look(): number {
   now = performance.now();
   uses = 0;
   const seen = Date.now() - now;
-  // Small differences are the wall clock being steered; they must not add up.
+  // Small differences come from gradual adjustments of the wall clock and must not add up.
   if (Math.abs(seen - difference) > STEP_MS) steps += 1;
   difference = seen;
-  // Runs when everything that this turn set off is done, promises included.
+  // Runs after everything this turn started, promises included.
   process.nextTick(endTurn);
   return now;
 }

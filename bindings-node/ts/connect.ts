@@ -1,4 +1,4 @@
-/** Stays connected while a secret rotates: the driver of the core's attempts. */
+/** Connects while a secret rotates: carries out the steps of a connect attempt that the core decides on. */
 
 import type { Failure, NativeAttempt } from './binding';
 import { errorThrown, kindOf, LoginRejectedError, SecretCacheError } from './errors';
@@ -12,11 +12,11 @@ import { orAborted, sleep } from './waiting';
 /** A staging label that `connect` tries. */
 export type ConnectStage = 'AWSCURRENT' | 'AWSPENDING' | 'AWSPREVIOUS';
 
-/** How to connect. */
+/** Options of `connect`. */
 export interface ConnectOptions {
   /** How long to try, in milliseconds. Default: 30 000. */
   timeoutMs?: number | undefined;
-  /** The same as `timeoutMs`. */
+  /** An alias for `timeoutMs`. */
   timeout?: number | undefined;
   /** Whether an error means that the login is refused. Default: {@link isRejectedLogin}. */
   rejected?: ((error: unknown) => boolean) | undefined;
@@ -32,7 +32,7 @@ export interface ConnectOptions {
 
 const OPTIONS = ['timeoutMs', 'rejected', 'stages', 'plain', 'signal', 'timeout', 'once'] as const;
 
-/** What other libraries call these things. */
+/** Advice for names that other libraries use for these options. */
 const HINTS: Hints = {
   connecttimeoutms: 'did you mean timeoutMs?',
   logintimeout: 'did you mean timeoutMs? It is in milliseconds',
@@ -44,7 +44,7 @@ const HINTS: Hints = {
 
 const STAGES: readonly ConnectStage[] = ['AWSCURRENT', 'AWSPENDING', 'AWSPREVIOUS'];
 
-/** The core waits no longer than this for a fetch that is under way. */
+/** The longest the core waits for a fetch in progress; a longer wait is a pause before the labels are tried again. */
 const A_MOMENT_MS = 10;
 
 type LogIn<T> = (credential: Credential, signal: AbortSignal) => T | PromiseLike<T>;
@@ -98,7 +98,7 @@ export async function connect<T>(reader: Reader, secretId: string, login: LogIn<
 
 const HANGS = Symbol('the login has not finished');
 
-/** The result of a login, unless it takes longer. */
+/** Returns the result of a login, or throws {@link HANGS} if it takes longer. */
 async function within<T>(milliseconds: number, login: LogIn<T>, credential: Credential): Promise<T> {
   const controller = new AbortController();
   let timer: NodeJS.Timeout | undefined;
@@ -123,7 +123,7 @@ function attemptOf(reader: Reader, secretId: string, stages: readonly string[], 
   }
 }
 
-/** Why no version logged in. */
+/** Returns the error for an attempt in which no version logged in. */
 function failureOf(
   reader: Reader,
   attempt: NativeAttempt,
@@ -140,7 +140,7 @@ function named(secretId: string): string {
   return `secret ${JSON.stringify(secretId)}`;
 }
 
-/** Where an error keeps the one that it stands for, in the libraries on top of drivers. */
+/** The properties in which libraries that wrap a driver keep the driver's error. */
 const CAUSES = ['cause', 'parent', 'original', 'previousErrors'] as const;
 
 /** Longer chains of causes are not followed. */
@@ -165,7 +165,7 @@ function isRefusal(error: unknown, depth: number): boolean {
   if (typeof error !== 'object' || error === null || depth === 0) return false;
   const { code, errno, message, status, statusCode, response } = error as Readonly<Record<string, any>>;
   if ([status, statusCode, response?.status, response?.statusCode].includes(401)) return true;
-  // MySQL's number; the system's own are negative.
+  // A positive `errno` is MySQL's error number; those of the operating system are negative.
   const given: unknown = typeof errno === 'number' && errno > 0 ? errno : code;
   const text = typeof message === 'string' ? message : '';
   if (native.saysLoginRefused(text, ['string', 'number'].includes(typeof given) ? String(given) : undefined)) return true;

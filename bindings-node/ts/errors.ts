@@ -1,4 +1,4 @@
-/** What can go wrong, in one class with a code for each kind. */
+/** The errors of this package: one class, with a code for each kind of failure. */
 
 import type { Failure } from './binding';
 import { native } from './native';
@@ -61,11 +61,11 @@ export interface ResponseMetadata {
   requestId?: string;
 }
 
-/** Any failure of this package. The message says what is wrong and what to do, and never contains a secret. */
+/** An error of this package. The message says what is wrong and what to do, and never contains a secret. */
 export class SecretCacheError extends Error {
   /** The kind of failure. */
   readonly code: SecretCacheErrorCode;
-  /** Whether a retry may help soon. The cache itself always retries. */
+  /** Whether the call can succeed if you retry it soon. The cache itself always retries. */
   readonly retryable: boolean;
   /** The service's error code, such as `ResourceNotFoundException`, if the service responded. */
   readonly serviceCode?: string;
@@ -85,7 +85,7 @@ export class SecretCacheError extends Error {
   }
 
   static {
-    // On the prototype, as with JavaScript's own errors: stable under minification, and no property of its own.
+    // On the prototype, as for built-in errors: survives minification and adds no own property to each error.
     Object.defineProperty(this.prototype, 'name', { value: 'SecretCacheError', configurable: true, writable: true });
   }
 }
@@ -124,21 +124,21 @@ export class LoginRejectedError extends SecretCacheError {
   }
 }
 
-/** The codes of failures that may be over soon: the core's, and a refused login, as a rotation under way ends. */
+/** The codes of temporary failures: the core's, and a refused login, because a rotation in progress ends. */
 const RETRYABLE: ReadonlySet<string> = new Set([...native.retryableKinds().map(codeOf), 'LOGIN_REJECTED']);
 
-/** The code of a kind of the core's. */
+/** Returns the code for one of the core's error kinds. */
 export function codeOf(kind: string): SecretCacheErrorCode {
   const code = kind.toUpperCase() as SecretCacheErrorCode;
   return ERROR_CODES.includes(code) ? code : 'INTERNAL';
 }
 
-/** The kind of a code, as the core names it; undefined for any other error. */
+/** Returns the core's kind for an error; undefined if it is not a `SecretCacheError`. */
 export function kindOf(error: unknown): string | undefined {
   return error instanceof SecretCacheError ? error.code.toLowerCase() : undefined;
 }
 
-/** The error for a failure that the core reports. `hostErrors` holds those of the client that the program supplied. */
+/** Returns the error for a failure that the core reports. `hostErrors` holds what the program's own client threw. */
 export function errorFrom(failure: Failure, hostErrors: ReadonlyMap<number, unknown>, secretId?: string): SecretCacheError {
   const metadata: ResponseMetadata = {};
   if (failure.httpStatus !== undefined) metadata.httpStatusCode = failure.httpStatus;
@@ -155,9 +155,9 @@ export function errorFrom(failure: Failure, hostErrors: ReadonlyMap<number, unkn
   return new SecretCacheError(codeOf(failure.kind), message, details);
 }
 
-/** What the extension module throws has the kind for its code. */
+/** Converts an error that the native module threw, whose `code` is the core's kind. Returns any other error unchanged. */
 export function errorThrown(error: unknown): unknown {
-  // By its shape: under Jest, the module's errors are of another realm's class.
+  // Not `instanceof`: under Jest, the module's errors belong to another realm.
   const { code: kind, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   const isOurs = typeof kind === 'string' && kind === kind.toLowerCase() && typeof message === 'string';
   return isOurs ? new SecretCacheError(codeOf(kind), message) : error;

@@ -1,4 +1,4 @@
-/** What a cache tells its listeners. */
+/** The events of a cache. */
 
 import type { SecretCacheError } from './errors';
 
@@ -14,7 +14,7 @@ export interface NewVersionEvent {
   readonly newVersionId: string | undefined;
 }
 
-/** Reads begin to get a value that could not be refreshed in time. Emitted once per outage. */
+/** Reads start to return a value that could not be refreshed in time. Emitted once per outage. */
 export interface StaleEvent {
   /** The id of the secret, as reads use it. */
   readonly secretId: string;
@@ -28,7 +28,7 @@ export interface StaleEvent {
 export interface RefreshErrorEvent {
   /** The id of the secret, as reads use it. */
   readonly secretId: string;
-  /** Why. */
+  /** Why it failed. */
   readonly error: SecretCacheError;
 }
 
@@ -41,20 +41,20 @@ export interface FallbackLoginEvent {
   readonly secretId: string;
   /** The staging label of the version that logged in. */
   readonly versionStage: string;
-  /** Its id. */
+  /** Its version id. */
   readonly versionId: string;
 }
 
 /**
- * From now on a secret is read from its replica in another Region, because its own Region does not answer. Emitted once,
- * and again only after its own Region has answered.
+ * A secret is now read from its replica in another Region, because its own Region does not respond. Emitted once, and
+ * again only after its own Region has responded.
  */
 export interface ReplicaEvent {
   /** The id of the secret, as reads use it. */
   readonly secretId: string;
   /** The Region of the replica. */
   readonly region: string;
-  /** Why its own Region did not answer. */
+  /** Why its own Region did not respond. */
   readonly error: SecretCacheError;
 }
 

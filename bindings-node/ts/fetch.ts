@@ -7,7 +7,7 @@ import { checkOptions } from './options';
 export interface SecretFetchOptions extends Pick<ConnectOptions, 'timeoutMs' | 'stages'> {
   /** The function that sends requests. Default: the global `fetch`, looked up at each request. */
   fetch?: typeof fetch | undefined;
-  /** The statuses which mean that the service refuses the key. Default: 401. */
+  /** The HTTP statuses that mean the service refuses the key. Default: 401. */
   rejectedStatuses?: readonly number[] | undefined;
 }
 
@@ -52,9 +52,9 @@ export function createFetch(
     const request = new Request(input, init);
     let last: Response | undefined;
     const attempt = async (secret: Credential): Promise<Response> => {
-      // Its connection is needed, and its body is of no interest.
+      // Frees the connection of the refused response, whose body is not read.
       await last?.body?.cancel().catch(() => {});
-      // A body can be sent once; the original is kept for the next attempt.
+      // A body can be sent only once, so the original is kept for the next attempt.
       const copy = request.clone();
       authorize(copy.headers, secret);
       last = await send(copy);
@@ -66,7 +66,7 @@ export function createFetch(
     } catch (error) {
       if (error instanceof Refused || error instanceof LoginRejectedError) {
         if (last !== undefined) return last;
-        // The version is known to be refused, and there is no other: the service says so again.
+        // Every version is already known to be refused, so nothing was sent. Get the service's response for the caller.
         const current = new Credential(await cache.getSecretValue(secretId), 'AWSCURRENT');
         return await attempt(current).catch((error: unknown) =>
           error instanceof Refused && last !== undefined ? last : Promise.reject(error),
@@ -77,6 +77,7 @@ export function createFetch(
   };
 }
 
+/** The service refused the key. */
 class Refused extends Error {
   constructor(status: number) {
     super(`the service answered ${status}`);

@@ -1,4 +1,4 @@
-/** Redis clients of the package `ioredis`, and with them BullMQ, that stay connected while their password rotates. */
+/** Redis clients that stay connected while their password rotates, for the package `ioredis` and so for BullMQ. */
 
 import * as driver from 'ioredis';
 
@@ -13,10 +13,10 @@ import {
   withoutLogin,
 } from './pooling';
 
-/** Settings of a client: those of `ioredis`, without user name and password, which come from the secret. */
+/** The settings of an `ioredis` client, without user name and password, which come from the secret. */
 export type RotatingRedisOptions = Omit<driver.RedisOptions, 'username' | 'password'> &
   PoolingOptions & {
-    /** The URL of the server, in place of host, port and database. */
+    /** The URL of the server, instead of host, port and database. */
     url?: string | undefined;
   };
 
@@ -24,11 +24,11 @@ export type RotatingRedisOptions = Omit<driver.RedisOptions, 'username' | 'passw
 export type RedisClass = typeof driver.Redis;
 
 /**
- * Makes a client of `ioredis` that logs in with user name and password of one version of a secret: one that works,
- * even during a rotation, whenever it connects. Once a new version is current, it logs in again on the connection it
- * has. What it duplicates (`duplicate()`, which BullMQ calls for its blocking connections) does the same.
+ * Makes an `ioredis` client. Whenever it connects, it logs in with the user name and password of a version of the secret
+ * that works, even during a rotation. Once a new version is current, it logs in again on its open connection. Its
+ * duplicates (`duplicate()`, which BullMQ calls for its blocking connections) do the same.
  *
- * Each login is tried on a connection of its own first, so that commands that wait do not fail with it.
+ * Each login is first tried on a separate connection, so that queued commands do not fail if it is refused.
  *
  * ```js
  * import { Queue, Worker } from 'bullmq';
@@ -40,7 +40,7 @@ export type RedisClass = typeof driver.Redis;
  * const worker = new Worker('mail', async (job) => send(job.data), { connection });
  * ```
  *
- * @param Redis - The class to use; by default that of the installed `ioredis`.
+ * @param Redis - The class to use; by default the one of the installed `ioredis`.
  * @throws {TypeError} If the settings or the URL contain a password.
  */
 export function createRedis(
@@ -54,23 +54,23 @@ export function createRedis(
   return url === undefined ? new Rotating(settings) : new Rotating(urlWithoutLogin('url', url, secretId), settings);
 }
 
-/** Settings of a cluster: those of `ioredis`, without user name and password, which come from the secret. */
+/** The settings of an `ioredis` cluster, without user name and password, which come from the secret. */
 export type RotatingClusterOptions = Omit<driver.ClusterOptions, 'redisOptions'> &
   PoolingOptions & {
     redisOptions?: Omit<NonNullable<driver.ClusterOptions['redisOptions']>, 'username' | 'password'> | undefined;
   };
 
 /**
- * Makes a cluster of `ioredis`, each of whose connections logs in as those of {@link createRedis} do, with
- * `duplicate()`. Sentinels need no function of their own: pass `sentinels` and `name` to {@link createRedis}.
+ * Makes an `ioredis` cluster. Each of its connections, and those of its duplicates (`duplicate()`), logs in like a client
+ * from {@link createRedis}. For Sentinel, pass `sentinels` and `name` to {@link createRedis}.
  *
  * ```js
  * const cluster = createCluster(new SecretCache(), 'prod/cache/redis', [{ host: 'redis.internal', port: 6379 }]);
  * ```
  *
  * @param nodes - Where to find the cluster, without user name and password.
- * @param Redis - The class to use; by default that of the installed `ioredis`.
- * @throws {TypeError} If the settings or a node's URL hold a password.
+ * @param Redis - The class to use; by default the one of the installed `ioredis`.
+ * @throws {TypeError} If the settings or a node's URL contain a password.
  */
 export function createCluster(
   cache: SecretCache,
@@ -89,7 +89,7 @@ export function createCluster(
   const Rotating = rotating(Redis, new Logins(cache, secretId, { connectTimeoutMs }));
   const { connectionPool } = cluster as unknown as { connectionPool: NodePool };
   const create = connectionPool.createRedisFromOptions.bind(connectionPool);
-  // What the pool makes connects to nothing yet: only its settings are used.
+  // The client the pool makes has not connected to anything: only its settings are used.
   connectionPool.createRedisFromOptions = (...all) => {
     const client = new Rotating(create(...all).options);
     connectionPool.hooks?.onCreate?.(client, ...all.slice(1));
@@ -99,18 +99,18 @@ export function createCluster(
     const all = { ...options, ...override } as RotatingClusterOptions;
     return createCluster(cache, secretId, others.length > 0 ? others : nodes, all, Redis);
   };
-  // Whoever waits for it calls `connect` or a command; an error is an event.
+  // A program that waits calls `connect` or a command; errors are emitted as events.
   if (!lazyConnect) cluster.connect().catch(() => {});
   return cluster;
 }
 
-/** What a cluster makes its connections with. */
+/** The part of a cluster that makes its connections. */
 interface NodePool {
   createRedisFromOptions(node: object, ...more: unknown[]): driver.Redis;
   hooks?: { onCreate?(client: driver.Redis, ...more: unknown[]): void };
 }
 
-/** A client as `ioredis` has it inside. */
+/** The internals of an `ioredis` client. */
 interface Client {
   status: string;
   manuallyClosing?: boolean;
@@ -126,12 +126,12 @@ interface Client {
 
 function rotating(Redis: RedisClass, logins: Logins): RedisClass {
   const Base = Redis as unknown as new (...all: any[]) => any;
-  /** How each client waits for a login: with its own options, and once at a time. */
+  /** The connect in progress of each client, so that it runs once at a time. */
   const connecting = new WeakMap<object, Promise<void>>();
 
   class Rotating extends Base {
     connect(callback?: (error?: Error | null) => void): Promise<void> {
-      // Commands that come before the first connection look at it.
+      // Commands sent before the first connection read it.
       this.condition ??= {
         select: this.options.db,
         subscriber: false,
@@ -153,11 +153,11 @@ function rotating(Redis: RedisClass, logins: Logins): RedisClass {
       if (command.name === 'auth' || command.name === 'hello') {
         const { reject } = command;
         command.reject = (error) => {
-          // The driver notes the command in its error, arguments and all.
+          // The driver attaches the command to its error, including its arguments.
           const { command } = (error ?? {}) as { command?: { args: unknown[] } };
           if (command !== undefined) command.args = ['(hidden)'];
           if (!isRejectedLogin(error) || this.status !== 'connect') return reject.call(this, error);
-          // The password changed in the very moment. What waits goes to the next connection, rather than fail with this one.
+          // The password changed since the trial. Queued commands move to the next connection instead of failing.
           this.connectionEpoch += 1;
           this.disconnect(true);
         };
@@ -195,7 +195,7 @@ function rotating(Redis: RedisClass, logins: Logins): RedisClass {
       const client = this as unknown as Client;
       const { options } = client;
       logins.add(client, login);
-      // Read before the call returns, and later by a cluster's subscriber, which logs in as one of the nodes' clients.
+      // Read before the call returns, and later by a cluster's subscriber, which copies the login of a node's client.
       concealLogin(options, login);
       try {
         return super.connect();
@@ -208,7 +208,7 @@ function rotating(Redis: RedisClass, logins: Logins): RedisClass {
   return Rotating as unknown as RedisClass;
 }
 
-/** The login that works, and the clients that have it. */
+/** Finds the login that works, and renews it on the clients that use it. */
 class Logins {
   readonly #cache: SecretCache;
   readonly #id: string;
@@ -224,12 +224,12 @@ class Logins {
     this.#options = options;
   }
 
-  /** The login that works, tried on a connection of its own. */
+  /** Returns a login that works, tried on a separate connection. */
   find(options: driver.RedisOptions, Redis: new (options: object) => any): Promise<Login> {
     this.#where = [options, Redis];
     return this.#secret.connect(async (login) => {
       const { versionId } = login;
-      // One trial for all who want it at the moment.
+      // Concurrent callers share one trial.
       const trial =
         this.#trials.get(versionId) ?? tryLogin(options, Redis, login).finally(() => this.#trials.delete(versionId));
       this.#trials.set(versionId, trial);
@@ -255,7 +255,7 @@ class Logins {
     this.#open = undefined;
   }
 
-  /** Has live connections log in again. Where none works now they stay as they are, and the next connection says so. */
+  /** Makes live connections log in again. If no login works now, they stay as they are, and the next connection fails. */
   async #renew(): Promise<void> {
     if (this.#where === undefined) return;
     const login = await this.find(...this.#where).catch(() => undefined);
@@ -293,7 +293,7 @@ async function tryLogin(options: driver.RedisOptions, Redis: new (options: objec
     await client.ping();
   } catch (error) {
     const reason = (refusal ?? error) as { command?: unknown };
-    // The driver notes the command in its error, arguments and all.
+    // The driver attaches the command to its error, including its arguments.
     delete reason.command;
     throw reason;
   } finally {

@@ -1,4 +1,4 @@
-/** knex configurations that stay connected while their password rotates. */
+/** knex instances that stay connected while their password rotates. */
 
 import { type Knex, knex as makeKnex } from 'knex';
 
@@ -13,16 +13,16 @@ import {
   withoutLogin,
 } from './pooling';
 
-/** A configuration of knex; user name and password of its `connection` come from the secret. */
+/** A knex configuration, without user name and password in its `connection`, which come from the secret. */
 export interface RotatingKnexConfig extends Omit<Knex.Config, 'connection'>, PoolingOptions {
   /** Host, port, database and the like, or a URL; without a password. */
   connection?: string | Readonly<Record<string, unknown>> | undefined;
 }
 
 /**
- * Makes a knex instance whose every new connection takes user name and password from one version of a secret: one that
+ * Makes a knex instance. Every new connection logs in with the user name and password of a version of the secret that
  * works, even during a rotation. Once a new version is current, connections of older versions are not used again. You
- * give host, port and database.
+ * set host, port and database.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -56,7 +56,7 @@ interface Dialect {
 
 type DialectClass = new (config: Knex.Config) => Dialect;
 
-/** knex's own class for a name such as `pg`: that of an instance that connects to nothing. */
+/** Returns knex's dialect class for a name such as `pg`, taken from an instance that never connects. */
 function dialect(client: RotatingKnexConfig['client']): DialectClass {
   if (typeof client === 'function') return client as unknown as DialectClass;
   return (makeKnex({ client: client as string }).client as object).constructor as DialectClass;
@@ -65,7 +65,7 @@ function dialect(client: RotatingKnexConfig['client']): DialectClass {
 function rotating(Base: DialectClass, cache: SecretCache, secretId: string, pooling: PoolingOptions): DialectClass {
   return class extends Base {
     readonly #versions = new WeakMap<object, string | undefined>();
-    // A free connection that is old is found when it is next wanted.
+    // Nothing to do: an outdated free connection is dropped when it is next checked out.
     readonly #secret = new PoolSecret(cache, secretId, pooling, () => {});
 
     override acquireRawConnection(): Promise<object> {
@@ -83,7 +83,7 @@ function rotating(Base: DialectClass, cache: SecretCache, secretId: string, pool
 
     async #connectWith(login: Login, signal: AbortSignal): Promise<object> {
       const connectionSettings = withLogin(this.connectionSettings, login);
-      // This client in all but its settings, which are one connection's.
+      // Like this client, but with the settings of one connection.
       const client = new Proxy<Dialect>(this, {
         get: (target, name) => (name === 'connectionSettings' ? connectionSettings : Reflect.get(target, name, target)),
       });

@@ -8,13 +8,13 @@ import { Handover } from './handover';
 import type { SecretCache } from './index';
 import { conceal, isRejectedLogin, type PoolingOptions, PoolSecret, withoutLogin } from './pooling';
 
-/** Settings of a pool: those of `mariadb`, without user name and password, which come from the secret. */
+/** The settings of a `mariadb` pool, without user name and password, which come from the secret. */
 export type RotatingPoolConfig = Omit<driver.PoolConfig, 'user' | 'password'> & PoolingOptions;
 
 /**
- * Makes a pool of `mariadb` whose every new connection takes user name and password from one version of a secret: one
- * that works, even during a rotation. Once a new version is current, connections of older versions close as soon as
- * they are free. You give everything else (host, port, database, TLS). Prisma's `PrismaMariaDb` takes it.
+ * Makes a `mariadb` pool. Every new connection logs in with the user name and password of a version of the secret that
+ * works, even during a rotation. Once a new version is current, connections of older versions close as soon as they are
+ * free. You set everything else (host, port, database, TLS). You can pass the pool to Prisma's `PrismaMariaDb`.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -42,23 +42,23 @@ export function createPool(cache: SecretCache, secretId: string, config: Rotatin
     connection.forceEnd(null, nothing, nothing);
   }
 
-  // The pool makes one connection at a time.
+  // The pool opens one connection at a time.
   let handover: Handover | undefined;
-  /** When it began to. */
+  /** When the pool started to open it. */
   let begun: number | undefined;
   const { acquireTimeout = 10_000, initializationTimeout = Math.max(100, acquireTimeout - 100) } = rest;
 
   /**
-   * Whether a connection failed because its login was refused. The pool tells the first error since it last connected,
-   * which may have been another; but it gives up before its time is over only if a login is refused.
+   * Returns whether a connection failed because its login was refused. The pool reports the first error since it last
+   * connected, which may be a different one; but it only gives up before its timeout if a login was refused.
    */
   function isRefusal(error: Error): boolean {
     return begun === undefined ? isRejectedLogin(error) : Date.now() - begun < initializationTimeout;
   }
 
-  /** Called by the driver on the settings of each connection, before it reads user name and password from them. */
+  /** The driver calls this on the settings of each connection, before it reads user name and password from them. */
   function stream(this: ConnectionSettings, callback: (error: unknown, socket?: Socket) => void): void {
-    // By then the driver may have given up on this connection, and its callback fails; the next one gets the same login.
+    // If the driver has already given up on this connection, its callback throws; the next one gets the same login.
     const give = (error: unknown, socket?: Socket): void => {
       try {
         callback(error, socket);
@@ -96,7 +96,7 @@ export function createPool(cache: SecretCache, secretId: string, config: Rotatin
     free.delete(connection);
     if (Object.hasOwn(connection, 'isValid')) return;
     const isValid = connection.isValid.bind(connection);
-    // Asked when a connection is given back or wanted: the pool ends one that is given back and not valid.
+    // Called when a connection is returned or checked out: the pool closes a returned one that is not valid.
     connection.isValid = () => {
       if (!isOld(connection)) return isValid();
       if (free.has(connection)) retire(connection);
@@ -123,7 +123,7 @@ interface ConnectionSettings {
   host: string;
 }
 
-/** A connection as the pool has it inside. */
+/** The internals of a connection in the pool. */
 interface Connection {
   opts: ConnectionSettings;
   isValid(): boolean;

@@ -1,4 +1,4 @@
-/** A middleware of middy that gives a Lambda handler its secrets. */
+/** A middy middleware that gives a Lambda handler its secrets. */
 
 import type { SecretCache } from './index';
 import { checkOptions } from './options';
@@ -7,7 +7,7 @@ import { checkOptions } from './options';
 export interface SecretsOptions {
   /** The cache; create it once, outside the handler. */
   cache: SecretCache;
-  /** The id of the secret for each name under which the handler finds it. */
+  /** Secret ids, by the name under which the handler finds the value. */
   fetchData: Readonly<Record<string, string>>;
   /** Whether to also put the values into the handler's `context`, not only into `request.internal`. Default: true. */
   setToContext?: boolean | undefined;
@@ -20,7 +20,7 @@ interface Request {
 
 /**
  * Reads secrets before each invocation, from memory after the first one: a JSON object as its fields, any other secret
- * as its string or bytes. Replaces `@middy/secrets-manager`, and has its options `fetchData` and `setToContext`.
+ * as its string or bytes. Replaces `@middy/secrets-manager`, with the same options `fetchData` and `setToContext`.
  *
  * ```js
  * import middy from '@middy/core';

@@ -6,14 +6,13 @@ import type * as promises from 'mysql2/promise';
 import type { SecretCache } from './index';
 import { conceal, type Login, type PoolingOptions, PoolSecret, withoutLogin } from './pooling';
 
-/** Settings of a pool: those of `mysql2`, without user name and password, which come from the secret. */
+/** The settings of a `mysql2` pool, without user name and password, which come from the secret. */
 export type RotatingPoolOptions = Omit<driver.PoolOptions, 'user' | 'password'> & PoolingOptions;
 
 /**
- * Makes a pool of `mysql2/promise` whose every new connection takes user name and password from one version of a
- * secret: one that works, even during a rotation. Once a new version is current, connections of older versions close as
- * soon as they are free. You give everything else (host, port, database, TLS, `uri`). Its property `pool` is the pool
- * for callbacks.
+ * Makes a `mysql2/promise` pool. Every new connection logs in with the user name and password of a version of the secret
+ * that works, even during a rotation. Once a new version is current, connections of older versions close as soon as they
+ * are free. You set everything else (host, port, database, TLS, `uri`). Its property `pool` is the callback-style pool.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -29,7 +28,7 @@ export function createPool(cache: SecretCache, secretId: string, options: Rotati
   return createCallbackPool(cache, secretId, options).promise();
 }
 
-/** The same pool for callbacks, as `mysql2` itself makes it. */
+/** Makes the same pool in callback style, as `createPool` of `mysql2` does. */
 export function createCallbackPool(cache: SecretCache, secretId: string, options: RotatingPoolOptions = {}): driver.Pool {
   const { connectTimeoutMs, ...config } = withoutLogin(options, secretId, ['uri']);
   const pool = driver.createPool(config) as RotatingPool;
@@ -37,7 +36,7 @@ export function createCallbackPool(cache: SecretCache, secretId: string, options
   const retired = new WeakSet<object>();
   const secret = new PoolSecret(cache, secretId, { connectTimeoutMs }, () => free.forEach(retire));
 
-  /** Closes a free connection if it is old. */
+  /** Closes a free connection if it is outdated. Returns whether it was. */
   function retire(connection: PooledConnection): boolean {
     if (retired.has(connection) || !secret.isOld(connection.config[VERSION])) return false;
     retired.add(connection);
@@ -50,7 +49,7 @@ export function createCallbackPool(cache: SecretCache, secretId: string, options
   pool.on('release', (connection) => free.add(connection as unknown as PooledConnection));
 
   const release = pool.releaseConnection.bind(pool);
-  // A busy pool has an old connection never free: it is closed when it is given back.
+  // In a busy pool an outdated connection is never free, so it is closed when it is returned.
   pool.releaseConnection = (connection) => {
     if (!retire(connection as PooledConnection)) release(connection);
   };
@@ -61,7 +60,7 @@ export function createCallbackPool(cache: SecretCache, secretId: string, options
   };
   const plain = pool.getConnection.bind(pool);
   pool.getConnection = (callback: Callback): void => {
-    // A free connection is logged in already. Without room, the pool's own queue is where to wait.
+    // A free connection is already logged in. A full pool queues the caller itself.
     if (free.size > 0 || pool._closed || !hasRoom()) {
       plain(callback);
       return;
@@ -93,10 +92,10 @@ export function createCallbackPool(cache: SecretCache, secretId: string, options
 
 type Callback = Parameters<driver.Pool['getConnection']>[0];
 
-/** Between two logins of one connection, another one took the pool's last place. */
+/** Thrown if another connection takes the pool's last place between two logins. */
 const NO_ROOM = Symbol('no room');
 
-/** Where the version of a connection's login is noted. */
+/** The property that holds the version a connection logged in with. */
 const VERSION = Symbol('version');
 
 interface ConnectionConfig {
@@ -114,7 +113,7 @@ interface RotatingPool extends driver.Pool {
   _closed: boolean;
 }
 
-/** Has the next connection log in so. The settings are copied, for those being made may still read theirs. */
+/** Makes the next connection use this login. Copies the settings, because connections being opened still read theirs. */
 function use(pool: RotatingPool, login: Login): void {
   const settings = pool.config.connectionConfig;
   const copy = Object.create(Object.getPrototypeOf(settings), Object.getOwnPropertyDescriptors(settings)) as ConnectionConfig;

@@ -1,12 +1,12 @@
-/** Finds the extension module that was built for this platform. */
+/** Loads the native module built for this platform. */
 
 import type * as Binding from './binding';
 
 type Attempt = (failed: (error: unknown) => undefined) => unknown;
 
 /**
- * Each `require` stands in a `try` of its own with its name in full, for bundlers: where the module is missing they then
- * leave it for run time, where it is there they can copy it along.
+ * Each `require` has its own `try` and a literal name for the sake of bundlers: they leave a missing module to run time,
+ * and can bundle one that exists.
  */
 const BUILDS: Readonly<Record<string, readonly Attempt[]>> = {
   'linux-x64': [
@@ -122,7 +122,7 @@ const BUILDS: Readonly<Record<string, readonly Attempt[]>> = {
 /**
  * Loads the module for a platform.
  *
- * @throws {Error} With `code` `SECRETCACHE_NO_BUILD` and the reason of each attempt, if there is none.
+ * @throws {Error} With `code` `SECRETCACHE_NO_BUILD` and the reason why each attempt failed, if none can be loaded.
  */
 export function load(platform: string, arch: string): typeof Binding {
   const name = `${platform}-${arch}`;

@@ -1,8 +1,8 @@
-/** A module of NestJS that provides one `SecretCache` for the whole application. */
+/** A NestJS module that provides one `SecretCache` for the whole application. */
 
 import { SecretCache, type SecretCacheOptions } from './index';
 
-/** What `imports` of a NestJS module takes. */
+/** A dynamic module, for `imports` of a NestJS module. */
 export interface SecretCacheDynamicModule {
   module: typeof SecretCacheModule;
   global: boolean;
@@ -31,7 +31,7 @@ export interface SecretCacheDynamicModule {
  */
 // biome-ignore lint/complexity/noStaticOnlyClass: NestJS names modules by their classes.
 export class SecretCacheModule {
-  /** The module with a cache of these options; it is global, so that one import in the root module is enough. */
+  /** Returns the module, with a cache created from these options. It is global: import it once, in the root module. */
   static forRoot(options?: SecretCacheOptions): SecretCacheDynamicModule {
     const cache = { provide: SecretCache, useFactory: () => new SecretCache(options) };
     const closing = {

@@ -1,9 +1,9 @@
-/** What is wrong with an option that does not exist, and what was probably meant. */
+/** Rejects unknown options, and suggests what was probably meant. */
 
-/** Options of other libraries, by their name without case, `_` and `-`: what to write here, as the end of a sentence. */
+/** What to write instead of another library's option, as the end of a sentence; keys are lower case without `_` and `-`. */
 export type Hints = Readonly<Record<string, string>>;
 
-/** @throws {TypeError} If an option is not among those known, with what was probably meant. */
+/** @throws {TypeError} If an option is unknown; the message suggests what was probably meant. */
 export function checkOptions(where: string, options: object, known: readonly string[], hints: Hints = {}): void {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError(`${where} takes an object of options, not ${describe(options)}`);
@@ -13,7 +13,7 @@ export function checkOptions(where: string, options: object, known: readonly str
   }
 }
 
-/** The text for an option that is not known. */
+/** Returns the error message for an unknown option. */
 export function unknownOption(where: string, name: string, known: readonly string[], hints: Hints): string {
   const plain = plainly(name);
   const named = (other: string): string | undefined => {
@@ -24,7 +24,7 @@ export function unknownOption(where: string, name: string, known: readonly strin
   return `${name} is not an option of ${where}; ${advice ?? `the options are ${known.join(', ')}`}`;
 }
 
-/** A value in an error: what it is, and itself where it is short and certainly not secret. */
+/** Describes a value for an error message: its type, or the value itself if it is short and cannot be secret. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean') return String(value);
   return typeof value === 'string' && value === '' ? 'an empty string' : `a ${typeof value}`;
@@ -39,7 +39,7 @@ function similar(plain: string, known: readonly string[]): string | undefined {
   return close === undefined ? undefined : `did you mean ${close}?`;
 }
 
-/** How many letters differ, are missing or too many. */
+/** Returns the Levenshtein distance of two names. */
 function distance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index);
   for (let i = 1; i <= one.length; i += 1) {

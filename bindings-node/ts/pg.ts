@@ -5,13 +5,13 @@ import * as driver from 'pg';
 import type { SecretCache } from './index';
 import { concealPassword, type Login, type PoolingOptions, PoolSecret, withLogin, withoutLogin } from './pooling';
 
-/** Settings of a pool: those of `pg`, without user name and password, which come from the secret. */
+/** The settings of a `pg` pool, without user name and password, which come from the secret. */
 export type RotatingPoolConfig = Omit<driver.PoolConfig, 'user' | 'password'> & PoolingOptions;
 
 /**
- * Makes a `pg.Pool` whose every new connection takes user name and password from one version of a secret: one that
- * works, even during a rotation. Once a new version is current, connections of older versions close as soon as they are
- * free. You give everything else (host, port, database, TLS, `connectionString`).
+ * Makes a `pg.Pool`. Every new connection logs in with the user name and password of a version of the secret that works,
+ * even during a rotation. Once a new version is current, connections of older versions close as soon as they are free.
+ * You set everything else (host, port, database, TLS, `connectionString`).
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -29,13 +29,13 @@ export function createPool(cache: SecretCache, secretId: string, config: Rotatin
 
 type ConnectCallback = (error: Error | undefined, client?: driver.PoolClient, done?: (release?: any) => void) => void;
 
-/** Somebody who waits for a connection. */
+/** A caller that waits for a connection. */
 interface Waiting {
   callback: ConnectCallback;
   timedOut: boolean;
 }
 
-/** What `pg.Pool` is made of, in every version since 8.11. */
+/** The internals of `pg.Pool`, in every version since 8.11. */
 interface Internals {
   _clients: unknown[];
   _idle: { client: driver.PoolClient }[];
@@ -70,9 +70,9 @@ export class RotatingPool extends Pool {
     this.#secret = new PoolSecret(cache, secretId, { connectTimeoutMs }, () => this.#retireIdle());
   }
 
-  /** Makes a connection for somebody who waits, when there is room for one. */
+  /** Opens a connection for a waiting caller. The pool calls it when it has room for one. */
   override newClient(waiting: Waiting): void {
-    // Keeps the place between two logins.
+    // Reserves the place in the pool between two logins.
     const place = {};
     const occupy = (): void => {
       if (!this._clients.includes(place)) this._clients.push(place);
@@ -111,7 +111,7 @@ export class RotatingPool extends Pool {
     return callback === undefined ? super.end() : void super.end(callback);
   }
 
-  /** A busy pool has an old connection never idle: it is closed when it is given back. */
+  /** Closes an outdated connection when it is returned, because in a busy pool it is never idle. */
   override _release(client: driver.PoolClient, idleListener: unknown, error?: unknown): void {
     super._release(client, idleListener, error || this.#isOld(client));
   }
@@ -126,7 +126,7 @@ export class RotatingPool extends Pool {
   }
 }
 
-/** Called when a client could not connect, before the pool hears of it. */
+/** The property with the function to call when a client could not connect, before the pool is notified. */
 const FAILED = Symbol('failed');
 
 interface Opening {
@@ -136,7 +136,7 @@ interface Opening {
 
 type ClientClass = new (config?: string | driver.ClientConfig) => driver.ClientBase;
 
-/** The class of a pool's clients, each of which logs in with the login that is next when it is made. */
+/** Returns a client class that logs in with what `next` returns when the client is made. */
 function rotating(
   Client: ClientClass = driver.Client,
   made: (client: object, login: Login) => void,

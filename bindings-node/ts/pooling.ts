@@ -1,4 +1,4 @@
-/** What connection pools have in common: each new connection is one attempt of the plan, and old ones retire. */
+/** Shared by all connection pools: every new connection is one `connect`, and connections of older versions are retired. */
 
 import {
   type Credential,
@@ -9,22 +9,22 @@ import {
   type Watch,
 } from './index';
 
-/** User name and password of one version. */
+/** The user name and password of one version. */
 export interface Login {
   readonly username: string;
   readonly password: string;
   readonly versionId: string | undefined;
 }
 
-/** How a pool connects. */
+/** Options for how a pool connects. */
 export interface PoolingOptions {
   /** How long one new connection may take through a rotation, in milliseconds. Default: 30 000. */
   connectTimeoutMs?: number | undefined;
 }
 
 /**
- * Sets a property that a driver can read and that no log shows: `console.log`, `util.inspect`, `JSON.stringify`, spread and
- * loggers see neither it nor its value.
+ * Sets a property that drivers can read but `console.log`, `util.inspect`, `JSON.stringify`, spread and loggers do not
+ * see.
  */
 export function conceal(target: object, name: string | symbol, value: unknown): void {
   const set = (next: unknown): void => {
@@ -33,7 +33,7 @@ export function conceal(target: object, name: string | symbol, value: unknown): 
   Object.defineProperty(target, name, { configurable: true, enumerable: false, get: () => value, set });
 }
 
-/** Conceals the password in a connection of `pg` or `mysql2`, and in the settings that it keeps. */
+/** Conceals the password in a `pg` or `mysql2` connection and in the settings it keeps. */
 export function concealPassword(connection: object, password: string): void {
   const { config, connectionParameters } = connection as Record<string, object | undefined>;
   for (const each of [connection, config, connectionParameters]) {
@@ -41,7 +41,7 @@ export function concealPassword(connection: object, password: string): void {
   }
 }
 
-/** A driver's settings without a login: user name and password are the secret's. */
+/** Returns a driver's settings without user name. Throws if they contain a password: the login comes from the secret. */
 export function withoutLogin<T extends object>(settings: T, secretId: string, urls: readonly string[] = []): T {
   if (typeof settings !== 'object' || settings === null) {
     throw new TypeError(`pass an object of settings, not a ${typeof settings}; ${urls[0] ?? 'host'} names the server`);
@@ -55,7 +55,7 @@ export function withoutLogin<T extends object>(settings: T, secretId: string, ur
   return rest as T;
 }
 
-/** The URL of a server without user name. One with a password is refused, for it would be ignored. */
+/** Returns a server's URL without user name. Throws if it contains a password, because that would be ignored. */
 export function urlWithoutLogin(name: string, url: string, secretId: string): string {
   const [, scheme, user, rest] = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*@)?(.*)$/is.exec(url) ?? [undefined, '', undefined, url];
   const [place = '', ...query] = (rest ?? '').split('?');
@@ -68,7 +68,10 @@ export function urlWithoutLogin(name: string, url: string, secretId: string): st
   return `${scheme}${place}${others.length > 0 ? `?${others.join('&')}` : ''}`;
 }
 
-/** The settings of one connection of `pg`, in which a URL comes before all else. They are the driver's alone, never kept. */
+/**
+ * Returns the settings of one connection with a login. It is added to the URL too, because in `pg` a URL overrides the
+ * other settings. Only the driver gets the result; it is never stored.
+ */
 export function withLogin<T extends { connectionString?: string }>(settings: T, { username, password }: Login): T {
   const all = { ...settings, user: username, password };
   const { connectionString: url } = settings;
@@ -81,7 +84,7 @@ function named(secretId: string): string {
   return `secret ${JSON.stringify(secretId)}`;
 }
 
-/** The credential of one pool. */
+/** The secret of one pool, watched until the pool ends. */
 export class PoolSecret {
   readonly #cache: SecretCache;
   readonly #id: string;
@@ -89,31 +92,31 @@ export class PoolSecret {
   readonly #watch: Watch;
   readonly #listener: (event: NewVersionEvent) => void;
 
-  /** `retire` is called when there is a new version; connections of others are then to be closed when they are free. */
+  /** `retire` is called for each new version, and closes the free connections of other versions. */
   constructor(cache: SecretCache, id: string, options: PoolingOptions, retire: () => void) {
     this.#cache = cache;
     this.#id = id;
     this.#timeoutMs = options.connectTimeoutMs;
     this.#watch = cache.watch(id);
     this.#listener = (event) => {
-      // It names the secret as it was first asked for, which may be its ARN. `isOld` tells.
+      // Not filtered by `secretId`, which can be the ARN if that was read first. `isOld` decides per connection.
       if (event.versionStage === 'AWSCURRENT') retire();
     };
     cache.on('newVersion', this.#listener);
   }
 
-  /** Opens a connection with the login that works. One that comes after its signal was aborted is `open`'s to close. */
+  /** Opens a connection with a login that works. If the signal is aborted first, `open` must close the connection. */
   async connect<T>(open: (login: Login, signal: AbortSignal) => Promise<T>): Promise<T> {
     const options = this.#timeoutMs === undefined ? {} : { timeoutMs: this.#timeoutMs };
     return this.#cache.connect(this.#id, (credential, signal) => open(this.#login(credential), signal), options);
   }
 
-  /** Whether connections of a version are to be closed when they are free. */
+  /** Returns whether connections of a version should be closed when they are free. */
   isOld(versionId: string | undefined): boolean {
     return versionId !== undefined && this.#cache.isOutdated(this.#id, versionId);
   }
 
-  /** The pool has ended. */
+  /** Ends the watch. Call it when the pool ends. */
   close(): void {
     this.#cache.off('newVersion', this.#listener);
     this.#watch.close();
@@ -122,7 +125,7 @@ export class PoolSecret {
   #login(credential: Credential): Login {
     const { username, password, versionId } = credential;
     if (username === undefined || password === undefined) {
-      const text = `secret ${JSON.stringify(this.#id)} is no JSON object with the fields username and password`;
+      const text = `secret ${JSON.stringify(this.#id)} is not a JSON object with the fields username and password`;
       throw new SecretCacheError('FIELD_NOT_FOUND', text);
     }
     return { username, password, versionId };

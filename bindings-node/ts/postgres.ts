@@ -11,20 +11,20 @@ import { Handover } from './handover';
 import type { SecretCache } from './index';
 import { isRejectedLogin, type Login, type PoolingOptions, PoolSecret, withoutLogin } from './pooling';
 
-/** Settings of a client: those of `postgres`, without user name and password, which come from the secret. */
+/** The settings of a `postgres` client, without user name and password, which come from the secret. */
 export type RotatingSqlOptions = Omit<
   postgres.Options<Record<string, postgres.PostgresType>>,
   'user' | 'username' | 'pass' | 'password' | 'socket'
 > &
   PoolingOptions & {
-    /** The URL of the server, in place of host, port and database. */
+    /** The URL of the server, instead of host, port and database. */
     url?: string | undefined;
   };
 
 /**
- * Makes what `postgres()` makes, a function for tagged queries with a pool behind it. Each new connection takes user
- * name and password from one version of a secret: one that works, even during a rotation. Connections stay open for
- * `max_lifetime`, as the driver closes them. You give one host, port, database and TLS.
+ * Makes a client like `postgres()` does: a function for tagged queries, with a pool behind it. Every new connection logs
+ * in with the user name and password of a version of the secret that works, even during a rotation. Connections stay
+ * open for `max_lifetime`, when the driver closes them. You set one host, port, database and TLS.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -43,7 +43,7 @@ export function createSql(cache: SecretCache, secretId: string, options: Rotatin
   const { connectTimeoutMs, url, ...settings } = checked as RotatingSqlOptions;
   const make = (own: object): postgres.Sql =>
     url === undefined ? makeSql({ ...settings, ...own }) : makeSql(url, { ...settings, ...own });
-  // Connects to nothing: the driver's own reading of URL, variables and settings.
+  // This client never connects: it resolves URL, environment variables and settings as the driver does.
   const place = make({ user: USER, pass: '' }).options as unknown as Place;
   if (place.host.length > 1) throw new TypeError('secretcache/postgres connects to one host; name one');
 
@@ -51,7 +51,7 @@ export function createSql(cache: SecretCache, secretId: string, options: Rotatin
   const waiting: Handover[] = [];
   let using: Login | undefined;
 
-  /** Called by the driver for each connection. After a refusal it comes again with the same query. */
+  /** The driver calls this for each connection, and again for the same query after a refusal. */
   async function socket(): Promise<Socket> {
     const handover = waiting.shift() ?? new Handover(secret);
     const login = await handover.login();
@@ -75,7 +75,7 @@ export function createSql(cache: SecretCache, secretId: string, options: Rotatin
     }
   }
 
-  // TLS begins in `open`, so that the answers to a login can be read here.
+  // `open` sets up TLS, so that the server's answers to a login can be read here.
   const sql = make({ user: USER, pass: () => using?.password ?? '', ssl: false, socket });
   const end = sql.end.bind(sql);
   sql.end = async (...how) => {
@@ -86,10 +86,10 @@ export function createSql(cache: SecretCache, secretId: string, options: Rotatin
   return sql;
 }
 
-/** Stands for the user name, and for the database if none is named, until a connection begins. */
+/** A placeholder for the user name, and for the database if none is set. `withUser` replaces it. */
 const USER = '(from the secret)';
 
-/** Where to connect, as the driver has understood it. */
+/** Where to connect, as resolved by the driver. */
 interface Place {
   host: string[];
   port: number[];
@@ -99,7 +99,7 @@ interface Place {
   sslnegotiation: string | null;
 }
 
-/** Connects, with TLS if that is wanted: as the driver does, but ready for the first message. */
+/** Connects as the driver does, with TLS if it is enabled. Returns a socket that is ready for the first message. */
 async function open({ host: [host = ''], port: [port = 5432], path, ssl, sslnegotiation, ...more }: Place): Promise<Socket> {
   const signal = AbortSignal.timeout(more.connect_timeout * 1000);
   const socket = path === false ? connect(port, host) : connect(path);
@@ -133,12 +133,12 @@ async function open({ host: [host = ''], port: [port = 5432], path, ssl, sslnego
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 const CANCEL_REQUEST = 80877102;
 
-/** No message before the end of a login is longer. */
+/** The maximum length of a message before the login ends. */
 const LONGEST_MESSAGE = 2 ** 16;
 
-/** Learns how a connection's login went. */
+/** Gets notified how a connection's login went. */
 interface Observer {
-  /** Delivers a message that the driver may answer with the password. */
+  /** Calls `deliver`, which passes the driver a message that it may answer with the password. */
   use(deliver: () => void): void;
   accepted(): void;
   refused(error: Error): void;
@@ -146,8 +146,8 @@ interface Observer {
 }
 
 /**
- * Puts the login into a connection and reads what the server answers. A refusal does not reach the driver: the
- * connection ends, and the driver makes another for the query that waits.
+ * Puts the login into a connection and reads the server's answers. The driver does not see a refusal: the connection
+ * closes, and the driver opens another for the waiting query.
  */
 function observed(socket: Socket, login: Login, observer: Observer): Socket {
   const { write, emit } = socket;
@@ -157,7 +157,7 @@ function observed(socket: Socket, login: Login, observer: Observer): Socket {
   };
   let pending = Buffer.alloc(0);
 
-  /** Reads what has come so far, and returns what is to be delivered as it is. */
+  /** Processes the data received so far. Once the login is over, returns the rest, to be delivered unchanged. */
   function read(): Buffer | undefined {
     while (pending.length >= 5) {
       const length = pending.readUInt32BE(1) + 1;
@@ -179,7 +179,7 @@ function observed(socket: Socket, login: Login, observer: Observer): Socket {
         return undefined;
       }
       pending = pending.subarray(length);
-      // The driver would make it with a user name that is fixed.
+      // The driver would compute it from the placeholder user name.
       if (request === 5) socket.write(md5Answer(login, message.subarray(9)));
       else observer.use(() => void Reflect.apply(emit, socket, ['data', message]));
     }
@@ -190,7 +190,7 @@ function observed(socket: Socket, login: Login, observer: Observer): Socket {
     Reflect.deleteProperty(socket, 'write');
     const isCancel = (first as Buffer).readUInt32BE(4) === CANCEL_REQUEST;
     if (isCancel) restore();
-    if (isCancel) observer.abandoned(new Error('it was no login'));
+    if (isCancel) observer.abandoned(new Error('the connection was for a cancel request'));
     return Reflect.apply(write, socket, [isCancel ? first : withUser(first, login.username), ...more]) as boolean;
   };
   socket.emit = (name: string | symbol, ...values: any[]): boolean => {
@@ -207,7 +207,7 @@ function observed(socket: Socket, login: Login, observer: Observer): Socket {
   return socket;
 }
 
-/** The first message of a connection, with the user name. */
+/** Returns the first message of a connection with the placeholder replaced by the user name. */
 function withUser(message: Buffer, user: string): Buffer {
   const fields = message.toString('utf8', 8).split('\0');
   const body = Buffer.from(fields.map((each) => (each === USER ? user : each)).join('\0'));
@@ -224,7 +224,7 @@ function md5Answer({ username, password }: Login, salt: Buffer): Buffer {
   return answer;
 }
 
-/** What the server refuses, as the driver would say it. */
+/** Parses an error message of the server as the driver does. */
 function errorIn(message: Buffer): Error {
   const fields = message.toString('utf8', 5).split('\0');
   const field = (name: string): string => fields.find((each) => each.startsWith(name))?.slice(1) ?? '';

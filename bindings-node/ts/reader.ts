@@ -1,7 +1,8 @@
 /**
- * Reads of one cache in one thread. A hit is answered here, from a map of JavaScript values, without a call into the
- * core: for as long as the core allowed, and only while the value's counter of changes, which is read from shared memory,
- * stands still. The core learns of such hits now and then, so that they count and keep the secret in use.
+ * The reads of one cache in one thread. A hit is served from a map of JavaScript values, without a call into the core.
+ * A value counts as a hit for as long as the core allowed, and only while its change counter, in memory shared with the
+ * core, is unchanged. Hits are reported to the core from time to time, so that they are counted and keep the secret in
+ * use.
  */
 
 import type { Ask, Begun, CacheEvent, Delivery, NativeCache, Version } from './binding';
@@ -13,14 +14,14 @@ import type { CommandSender, ReadOptions } from './settings';
 import { SecretValue } from './value';
 import { deliver, endOf, nextNumber } from './waiting';
 
-/** A version that may be handed out again. */
+/** A version that can be served again without asking the core. */
 export class Entry {
   readonly value: SecretValue;
-  /** The secret string, resolved once for all who await it. */
+  /** The secret string, as one resolved promise for all reads. */
   readonly string: Promise<string> | undefined;
-  /** The hits that the core does not know of yet. */
+  /** The hits not yet reported to the core. */
   hits = 0;
-  /** The value's counter of changes, and its count for which the value is right. */
+  /** The index of the value's change counter, and the count for which the value is valid. */
   readonly slot: number;
   readonly changes: number;
   #fields: ReadonlyMap<string, Promise<unknown>> | undefined | null;
@@ -37,7 +38,7 @@ export class Entry {
     this.string = version.string === undefined ? undefined : Promise.resolve(version.string);
   }
 
-  /** The fields of a JSON object, parsed once and resolved as the string is; undefined for any other secret. */
+  /** The fields of a JSON object, parsed once, as resolved promises; undefined for any other secret. */
   get fields(): ReadonlyMap<string, Promise<unknown>> | undefined {
     if (this.#fields === undefined) this.#fields = fieldsOf(this.value.secretString) ?? null;
     return this.#fields ?? undefined;
@@ -61,16 +62,16 @@ function frozen(value: unknown): unknown {
   return Object.freeze(value);
 }
 
-/** Which version is asked for: by stage or by id. */
+/** Selects a version, by staging label or by id. */
 export interface Which {
   readonly stage: string | undefined;
   readonly versionId: string | undefined;
 }
 
-/** More errors of a client's own are not kept. */
+/** How many errors of the program's client are kept. */
 const MOST_HOST_ERRORS = 256;
 
-/** With fewer values, those that have changed are left where they are until they are read again. */
+/** Up to this many values, outdated ones stay in the maps until they are read again. */
 const FEW_ENTRIES = 64;
 
 export class Reader {
@@ -79,15 +80,15 @@ export class Reader {
   readonly #client: CommandSender | undefined;
   readonly #onEvent: (event: CacheEvent) => void;
   readonly #flushAfterMs: number;
-  /** Versions of the default stage by secret id, which hits look at first, and all others. */
+  /** Versions with the default staging label, by secret id. All other versions are in `#others`. */
   readonly #entries = new Map<string, Entry>();
   readonly #others = new Map<string, Entry>();
   readonly #pending = new Map<string, Promise<Entry>>();
   readonly #hostErrors = new Map<number, unknown>();
   #hostErrorsMade = 0;
-  /** The core's counters of changes. */
+  /** The core's change counters. Empty if memory cannot be shared. */
   readonly #changes: Uint32Array;
-  /** With more values than that, those that have changed are dropped. */
+  /** With more values than this, outdated ones are dropped. */
   #sweepAt = FEW_ENTRIES;
   #steps = clockSteps();
   #hitEntries: Entry[] = [];
@@ -99,7 +100,7 @@ export class Reader {
     this.#onEvent = onEvent;
     this.#flushAfterMs = Math.max(options.shortestIntervalMs / 4, 1);
     const self = new WeakRef(this);
-    // The core must not keep the cache from being collected.
+    // A weak reference, so that the core does not keep the cache from being collected.
     const receive = (delivery: Delivery): void => {
       const reader = self.deref();
       if (delivery.ask === undefined && delivery.event === undefined) deliver(delivery);
@@ -115,30 +116,30 @@ export class Reader {
     this.#changes = this.native.changes;
     const before = this.#changes[0];
     this.native.touch();
-    // Where memory cannot be shared, nothing is known to be right, and every read asks the core.
+    // If memory cannot be shared, no value is known to be valid, and every read asks the core.
     if (this.#changes[0] === before) this.#changes = new Uint32Array(0);
   }
 
-  /** The current version, if it may be handed out at once. Counts as a hit. */
+  /** Returns the version with the default staging label if it can be served at once. Counts as a hit. */
   hit(id: string): Entry | undefined {
     const entry = this.#entries.get(id);
     return entry !== undefined && this.#isGood(entry) ? entry : undefined;
   }
 
-  /** As `hit`, for any version. */
+  /** Like `hit`, for any version. */
   hitVersion(id: string, which: Which): Entry | undefined {
     if (which === this.#current) return this.hit(id);
     const entry = this.#others.get(keyOf(id, which));
     return entry !== undefined && this.#isGood(entry) ? entry : undefined;
   }
 
-  /** Which version is asked for; neither stage nor id means the default stage. */
+  /** Returns the selector for a staging label or version id; with neither, for the default staging label. */
   which(stage: string | undefined, versionId: string | undefined): Which {
     const isCurrent = versionId === undefined && (stage === undefined || stage === this.#current.stage);
     return isCurrent ? this.#current : { stage, versionId };
   }
 
-  /** A version, whatever it takes. Many who ask for one wait together. */
+  /** Reads a version, and fetches it if necessary. Concurrent reads share one request. */
   read(id: string, which: Which): Promise<Entry> {
     this.#check();
     const key = keyOf(id, which);
@@ -159,7 +160,7 @@ export class Reader {
     return reading;
   }
 
-  /** A version that was confirmed no longer ago than that; an older one is refreshed first. */
+  /** Reads a version last confirmed less than `maxAgeMs` ago; an older one is refreshed first. */
   async readFresh(id: string, which: Which, maxAgeMs: number): Promise<Entry> {
     this.#check();
     const ageMs = this.native.ageMs(id, which.stage, which.versionId);
@@ -175,14 +176,14 @@ export class Reader {
     await this.#end(number, this.native.refresh(number, id, stage ?? this.#current.stage), id);
   }
 
-  /** What an attempt to connect asks for by 'refresh'. */
+  /** Carries out the step 'refresh' of a connect attempt. */
   async recheck(id: string, stage: string): Promise<void> {
     this.#check();
     const number = nextNumber();
     await this.#end(number, this.native.recheck(number, id, stage), id);
   }
 
-  /** Fetches secrets before they are read; gives the errors of those that could not be fetched. */
+  /** Fetches secrets before they are read, and returns the errors of those that failed. */
   async prefetch(ids: string[]): Promise<Map<string, SecretCacheError>> {
     this.#check();
     const number = nextNumber();
@@ -190,7 +191,7 @@ export class Reader {
     return new Map((unfetched ?? []).map((each) => [each.secretId, this.error(each.failure, each.secretId)]));
   }
 
-  /** The last-known value, if there is one. */
+  /** Returns the last known value, if there is one. */
   peek(id: string): SecretValue | undefined {
     const entry = this.hit(id);
     if (entry !== undefined) return entry.value;
@@ -204,7 +205,7 @@ export class Reader {
     this.native.invalidate(id);
     this.#forget();
     for (const key of this.#pending.keys()) {
-      // Whoever asks from now on must not get what was asked for before.
+      // Later reads must not join requests made before the invalidation.
       if (key.startsWith(`${id}\0`)) this.#pending.delete(key);
     }
   }
@@ -216,7 +217,7 @@ export class Reader {
     this.#forget();
   }
 
-  /** Reports the hits that were answered here to the core. */
+  /** Reports the hits that were served here to the core. */
   flush(): void {
     this.#sweep();
     const entries = this.#hitEntries;
@@ -227,7 +228,7 @@ export class Reader {
     }
   }
 
-  /** The error for a failure that the core reports. */
+  /** Returns the error for a failure that the core reports. */
   error(failure: NonNullable<Delivery['failure']>, secretId?: string): SecretCacheError {
     const own = failure.hostError === undefined ? undefined : this.#hostErrors.get(failure.hostError);
     return own instanceof SecretCacheError ? own : errorFrom(failure, this.#hostErrors, secretId);
@@ -244,7 +245,7 @@ export class Reader {
     return true;
   }
 
-  /** Where memory cannot be shared, there is no counter, and every value counts as changed. */
+  /** Returns whether a value has changed; always true if memory cannot be shared, because there is no counter then. */
   #hasChanged(entry: Entry): boolean {
     return this.#changes[entry.slot] !== entry.changes;
   }
@@ -269,7 +270,7 @@ export class Reader {
     return entry;
   }
 
-  /** Drops values that have changed, so that those nobody reads any more do not stay in memory. */
+  /** Drops outdated values, so that those no longer read do not stay in memory. */
   #sweep(): void {
     for (const map of [this.#entries, this.#others]) {
       for (const [key, entry] of map) if (this.#hasChanged(entry)) map.delete(key);
@@ -289,7 +290,7 @@ export class Reader {
   }
 
   #notify(event: CacheEvent): void {
-    // What was replaced does not wait for the next read.
+    // Drops replaced values now rather than at the next read.
     this.#sweep();
     this.#onEvent(event);
   }
@@ -304,7 +305,7 @@ export class Reader {
     }
   }
 
-  /** Keeps an error of this side under a number that the core gives back. */
+  /** Keeps a JavaScript error, and returns the number by which the core refers to it. */
   keepError(error: unknown): number {
     this.#hostErrorsMade += 1;
     this.#hostErrors.set(this.#hostErrorsMade, error);

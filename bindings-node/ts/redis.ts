@@ -12,10 +12,10 @@ import {
 import type { SecretCache } from './index';
 import { isRejectedLogin, type Login, type PoolingOptions, PoolSecret, withoutLogin } from './pooling';
 
-/** Settings of a client: those of `redis`, without user name and password, which come from the secret. */
+/** The settings of a `redis` client, without user name and password, which come from the secret. */
 export type RotatingClientOptions = Omit<RedisClientOptions, 'username' | 'password' | 'credentialsProvider'> & PoolingOptions;
 
-/** Settings of a cluster: those of `redis`; its `defaults` are without user name and password, which come from the secret. */
+/** The settings of a `redis` cluster. `defaults` has no user name and password, because they come from the secret. */
 export interface RotatingClusterOptions extends Omit<RedisClusterOptions, 'defaults'>, PoolingOptions {
   defaults?: Omit<RedisClientOptions, 'username' | 'password' | 'credentialsProvider' | 'url'>;
 }
@@ -25,9 +25,8 @@ type Pool = ReturnType<typeof makePool>;
 type Cluster = ReturnType<typeof makeCluster>;
 
 /**
- * Makes a client of `redis` that logs in with user name and password of one version of a secret: one that works,
- * even during a rotation, at its first connection and whenever it reconnects. When a new version is current, it logs in
- * again on the connection it has.
+ * Makes a `redis` client. When it connects or reconnects, it logs in with the user name and password of a version of the
+ * secret that works, even during a rotation. Once a new version is current, it logs in again on its open connection.
  *
  * Each login is first tried on a separate connection, because `redis` sends queued commands right after a login and
  * fails them (`NOAUTH`) if it is refused. If the password changes at that very moment, `redis` emits the client's
@@ -51,9 +50,9 @@ export function createClient(cache: SecretCache, secretId: string, options: Rota
 }
 
 /**
- * Makes a pool of `redis` whose every new connection logs in with user name and password of one version of a secret:
- * one that works, even during a rotation. When a new version is current, each connection logs in again before it is
- * next used; none is closed, and no command waits for it.
+ * Makes a `redis` pool. Every new connection logs in with the user name and password of a version of the secret that
+ * works, even during a rotation. Once a new version is current, each connection logs in again before it is next used;
+ * none is closed, and no command waits for the login.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -74,12 +73,12 @@ export function createClientPool(
   const { connectTimeoutMs, ...rest } = withoutLogin(options, secretId, ['url']);
   const login = new WorkingLogin(cache, secretId, connectTimeoutMs, [rest]);
   const pool = makePool(login.options(rest), poolOptions);
-  // What `redis` hands out inherits from the pool itself, and all its commands go through the latter's `execute`.
+  // `redis` returns an object that inherits from the actual pool; all its commands go through that pool's `execute`.
   const inner = Object.getPrototypeOf(pool) as Pool;
   const { execute, close, destroy } = inner;
   inner.execute = function <T>(this: Pool, work: (client: any) => T) {
     return execute.call(this, async (client: any) => {
-      // What waits in a client while it reconnects fails with it if its login is refused. Here it waits outside.
+      // Commands queued in a reconnecting client fail if its login is refused, so they wait here until it is ready.
       if (!client.isReady) await settled(client);
       login.renew(client);
       return work(client);
@@ -97,8 +96,8 @@ export function createClientPool(
 }
 
 /**
- * Makes a client of a Redis cluster, to whose nodes it logs in as {@link createClientPool} does. The rotation must
- * change the user on all nodes: `redis` asks for one login for all of them, and one node says whether it works.
+ * Makes a client of a Redis cluster, which logs in to its nodes as {@link createClient} does. The rotation must
+ * change the user on all nodes: `redis` uses one login for all of them, and only one node is asked whether it works.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -137,7 +136,7 @@ export function createCluster(cache: SecretCache, secretId: string, options: Rot
       try {
         return await connect();
       } catch (error) {
-        // The password changed in the very moment. Here `redis` does not try again by itself.
+        // The password changed at that very moment. A cluster's `connect` does not retry on its own.
         if (!isRefused || attempt === MOST_CONNECTS) throw error;
       } finally {
         cluster.off('error', listen);
@@ -161,10 +160,10 @@ function providing(
   return { credentialsProvider: { type: 'async-credentials-provider', credentials } };
 }
 
-/** Where one node refuses what another one takes, no number of attempts helps. */
+/** The limit of attempts: if one node refuses a login that another accepts, more do not help. */
 const MOST_CONNECTS = 3;
 
-/** Waits until a client has connected, or has given up, which its next command says. */
+/** Waits until a client has connected or given up; in the latter case its next command fails. */
 function settled(client: Client): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
@@ -178,7 +177,7 @@ function settled(client: Client): Promise<void> {
 
 const ENDS = ['ready', 'end', 'terminated'];
 
-/** The login that works, and the connections that have it. */
+/** Finds the login that works, and renews it on live connections. */
 class WorkingLogin {
   readonly #secret: PoolSecret;
   readonly #places: readonly RotatingClientOptions[];
@@ -187,7 +186,7 @@ class WorkingLogin {
   #hasChanged = false;
   readonly #renewed = new WeakMap<object, string | undefined>();
 
-  /** `places`: where a login can be tried, in this order. `changed`: another version works now. */
+  /** `places`: where to try a login, in this order. `changed`: called when another version works. */
   constructor(
     cache: SecretCache,
     secretId: string,
@@ -197,23 +196,23 @@ class WorkingLogin {
   ) {
     this.#places = places;
     this.#secret = new PoolSecret(cache, secretId, { connectTimeoutMs }, () => {
-      // Where none works now, connections stay as they are, and the next new one says so.
+      // If no login works now, connections stay as they are, and the next new one fails.
       if (this.#last !== undefined) this.#find().then(changed, () => {});
     });
   }
 
-  /** A client's settings with this login. */
+  /** Returns a client's settings with a credentials provider that returns this login. */
   options(options: RotatingClientOptions): RedisClientOptions {
     return { ...options, ...providing(() => this.#find()) } as RedisClientOptions;
   }
 
-  /** Makes a live connection log in again, if that was not done with this version yet. Commands follow on its heels. */
+  /** Makes a live connection log in again, once per version. Later commands are queued behind the login. */
   renew(client: Pick<Client, 'isReady' | 'sendCommand'>): void {
     const login = this.#last;
     if (!this.#hasChanged || login === undefined || !client.isReady) return;
     if (this.#renewed.get(client) === login.versionId || this.#secret.isOld(login.versionId)) return;
     this.#renewed.set(client, login.versionId);
-    // Where it is refused after all, the connection stays logged in as it was.
+    // If it is refused after all, the connection keeps its old login.
     client.sendCommand(['AUTH', login.username, login.password]).catch(() => {});
   }
 
@@ -230,7 +229,7 @@ class WorkingLogin {
     });
   }
 
-  /** Tries a login for all who want it at the moment. */
+  /** Tries a login once for all concurrent callers. */
   #tryOnce(login: Login): Promise<void> {
     const { versionId } = login;
     const running = this.#trials.get(versionId);
@@ -243,11 +242,11 @@ class WorkingLogin {
   async #tryAnywhere({ username, password }: Login): Promise<void> {
     let last: unknown;
     for (const place of this.#places) {
-      // Without its functions this is what the program's client has, for which `redis` then has a class ready: it takes
-      // some milliseconds to make one, and keeps the last.
+      // Without the functions, these are the settings of the program's client, so `redis` reuses its class for them. It
+      // keeps the last class it made; making another takes some milliseconds.
       const socket = { ...place.socket, reconnectStrategy: () => false as const };
       const client = makeClient({ ...place, socket, ...providing(async () => ({ username, password })) } as RedisClientOptions);
-      // What there is to say, `connect` says.
+      // `connect` throws the error too.
       client.on('error', () => {});
       try {
         await client.connect();

@@ -7,9 +7,9 @@ import { concealPassword, type Login, type PoolingOptions, PoolSecret, withLogin
 
 /**
  * Returns the `dialectModule` option for Sequelize, for the dialects `postgres` (with `pg`) and `mysql` (with `mysql2`,
- * also for MariaDB): every new connection takes user name and password from one version of a secret, one that works,
- * even during a rotation. Connections of older versions are not used again once a new one is current. Leave out user
- * name and password.
+ * also for MariaDB). Every new connection logs in with the user name and password of a version of the secret that works,
+ * even during a rotation. Once a new version is current, connections of older versions are not used again. Leave out
+ * user name and password.
  *
  * ```js
  * import { Sequelize } from 'sequelize';
@@ -26,7 +26,7 @@ import { concealPassword, type Login, type PoolingOptions, PoolSecret, withLogin
  */
 export function dialectModule(cache: SecretCache, secretId: string, options: PoolingOptions = {}): object {
   let opened: PoolSecret | undefined;
-  // Watched from the first connection on, for as long as the cache lives: Sequelize does not say when it closes.
+  // Watched from the first connection for the lifetime of the cache, because Sequelize does not report when it closes.
   const secret = (): PoolSecret => {
     opened ??= new PoolSecret(cache, secretId, options, () => {});
     return opened;
@@ -52,7 +52,7 @@ export function dialectModule(cache: SecretCache, secretId: string, options: Poo
 
 type Client = EventEmitter & { connection?: EventEmitter; connect(callback: (error?: Error) => void): void; end(): void };
 
-/** A client that is, once it has connected, the one whose login was taken. */
+/** Returns a client that, once connected, forwards to the client whose login was accepted. */
 function pgClient(PgClient: new (config: any) => any, secret: PoolSecret, config: object): Client {
   const first = new PgClient(config) as Client;
   const open = (login: Login, signal: AbortSignal): Promise<[Client, Login]> =>
@@ -61,7 +61,7 @@ function pgClient(PgClient: new (config: any) => any, secret: PoolSecret, config
       concealPassword(client, login.password);
       if (first.connection && client.connection) copyListeners(first.connection, client.connection);
       signal.addEventListener('abort', () => client.end());
-      // What happens before somebody listens, the callback says.
+      // Errors before a listener is attached reach the callback.
       const ignore = (): void => {};
       client.on('error', ignore);
       client.connect((error) => {
@@ -85,7 +85,7 @@ function pgClient(PgClient: new (config: any) => any, secret: PoolSecret, config
   return proxy;
 }
 
-/** A connection that says by its events whether its login was taken. */
+/** Returns a connection that reports by its events whether its login was accepted. */
 function mysqlConnection(secret: PoolSecret, config: object): EventEmitter {
   const { createConnection } = require('mysql2') as typeof import('mysql2');
   const first = new EventEmitter();
@@ -115,8 +115,8 @@ function mysqlConnection(secret: PoolSecret, config: object): EventEmitter {
 }
 
 /**
- * An object that stands for another one, which may change. `flaw` is the property by which Sequelize sees that a
- * connection is not to be used again: it is set once the connection's version is old.
+ * Returns a proxy for a connection that can be replaced. `flaw` is the property by which Sequelize recognizes a broken
+ * connection: it is true once the connection's version is outdated.
  */
 function switching<T extends object>(first: T, secret: PoolSecret, flaw: string, own: Readonly<Record<string, unknown>>) {
   let current = first;

@@ -1,4 +1,4 @@
-/** `secretcache local`, a Secrets Manager endpoint for tests, for node:test, Vitest and Jest. */
+/** `secretcache local`, a Secrets Manager endpoint for tests with node:test, Vitest and Jest. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,11 +8,11 @@ import { request as httpsRequest } from 'node:https';
 import { createInterface } from 'node:readline';
 import { json } from 'node:stream/consumers';
 
-/** How to start the endpoint. */
+/** Options for starting the endpoint. */
 export interface LocalOptions {
   /** Options of the command, such as `['--seed', 'test/secrets.toml']`. */
   args?: readonly string[] | undefined;
-  /** The command; the variable `SECRETCACHE_BIN` or `secretcache` on the `PATH` if left out. */
+  /** The command. Default: the environment variable `SECRETCACHE_BIN`, or `secretcache` on the `PATH`. */
   command?: string | undefined;
 }
 
@@ -23,7 +23,7 @@ export interface TestHooks {
   after: (run: () => Promise<void>) => unknown;
 }
 
-/** A fault: which requests it hits, and what happens to them. */
+/** A fault: which requests it affects, and what happens to them. */
 export interface Fault {
   effect?:
     | 'throttle'
@@ -34,17 +34,17 @@ export interface Fault {
     | { error: { type: string; message?: string; status?: number } }
     | { stale: { seconds: number } }
     | undefined;
-  /** The operations it hits, such as `GetSecretValue`; all if left out. */
+  /** The operations it affects, such as `GetSecretValue`. Default: all. */
   operations?: readonly string[] | undefined;
-  /** The secret it hits, by name or ARN. */
+  /** The secret it affects, by name or ARN. */
   secret_id?: string | undefined;
-  /** How many requests pass first. */
+  /** How many requests pass unaffected first. */
   after?: number | undefined;
-  /** How many it hits. */
+  /** How many requests it affects. */
   times?: number | undefined;
-  /** How long an answer is held back. */
+  /** How long the response is delayed, in milliseconds. */
   delay_ms?: number | undefined;
-  /** Whether the operation takes effect and only its answer is lost. */
+  /** Whether the operation takes effect and only its response is lost. */
   applied?: boolean | undefined;
 }
 
@@ -78,8 +78,8 @@ export class LocalEndpoint {
   }
 
   /**
-   * Starts one on a free port of the loopback address. It sets no environment variables: set those in `environment`, or
-   * clients go to AWS. `secretcacheLocal` does.
+   * Starts an endpoint on a free loopback port. It sets no environment variables: set those in `environment`, or clients
+   * connect to AWS. `secretcacheLocal` sets them.
    *
    * @throws {Error} If the command is missing or does not start.
    */
@@ -90,7 +90,7 @@ export class LocalEndpoint {
     });
     const failed = once(child, 'error').then(([error]) => {
       throw new Error(
-        `${program} cannot be started (${(error as Error).message}): install the command, or name it by the variable SECRETCACHE_BIN`,
+        `${program} cannot be started (${(error as Error).message}): install the command, or set SECRETCACHE_BIN to its path`,
       );
     });
     const ended = once(child, 'exit').then(([status]) => {
@@ -104,9 +104,9 @@ export class LocalEndpoint {
   }
 
   /**
-   * The environment variables that point AWS SDKs to it, with made-up credentials. `NO_PROXY` keeps requests to it from a
-   * proxy. With `--tls-cert`, `AWS_CA_BUNDLE` is that file: the certificate must be self-signed, or the file must also
-   * contain those of its authorities. AWS's SDK for JavaScript reads only `NODE_EXTRA_CA_CERTS`, when Node starts.
+   * The environment variables that point AWS SDKs to the endpoint, with dummy credentials. `NO_PROXY` makes requests
+   * bypass a proxy. With `--tls-cert`, `AWS_CA_BUNDLE` is that file: the certificate must be self-signed, or the file
+   * must also contain its CA certificates. AWS's SDK for JavaScript reads only `NODE_EXTRA_CA_CERTS`, when Node starts.
    */
   get environment(): Record<string, string> {
     const found: Record<string, string> = {
@@ -124,7 +124,7 @@ export class LocalEndpoint {
     return found;
   }
 
-  /** Stops it. */
+  /** Stops the endpoint. */
   async close(): Promise<void> {
     const child = this.#child;
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -133,7 +133,7 @@ export class LocalEndpoint {
     await ended;
   }
 
-  /** Restores the state at the start: the seed's secrets, no faults, counts or events, the real time. */
+  /** Restores the initial state: the seed's secrets, the real time, and no faults, counts or events. */
   async reset(): Promise<void> {
     await this.#control('POST', 'reset', {});
   }
@@ -148,44 +148,44 @@ export class LocalEndpoint {
     await this.#control('DELETE', id === undefined ? 'faults' : `faults/${id}`);
   }
 
-  /** Moves its clock forwards. */
+  /** Moves the endpoint's clock forward. */
   async advance(seconds: number): Promise<void> {
     await this.#control('POST', 'clock', { advance_seconds: seconds });
   }
 
-  /** Stops its clock, now or at a given time. */
+  /** Stops the endpoint's clock, at the current or a given time. */
   async freeze(at?: Date): Promise<void> {
     await this.#control('POST', 'clock', { freeze: true, ...(at && { at: at.getTime() / 1000 }) });
   }
 
-  /** Starts its clock again. */
+  /** Starts the endpoint's clock again. */
   async unfreeze(): Promise<void> {
     await this.#control('POST', 'clock', { freeze: false });
   }
 
-  /** Moves its clock to a secret's next rotation, waits for its end, and returns the event that reports it. */
+  /** Moves the clock to a secret's next rotation, waits for it to end, and returns the event that reports it. */
   async nextRotation(secretId: string, timeoutMs = 60_000): Promise<RotationEvent> {
     const body = { secret_id: secretId, timeout_seconds: timeoutMs / 1000 };
     return (await this.#control('POST', 'next_rotation', body)) as RotationEvent;
   }
 
-  /** Rotation events, oldest first. */
+  /** Returns the rotation events, oldest first. */
   async events(): Promise<RotationEvent[]> {
     return ((await this.#control('GET', 'events')) as { events: RotationEvent[] }).events;
   }
 
-  /** Every secret with its versions and labels, without their values. */
+  /** Returns every secret with its versions and labels, without values. */
   async secrets(): Promise<Array<Record<string, unknown>>> {
     return ((await this.#control('GET', 'secrets')) as { secrets: Array<Record<string, unknown>> }).secrets;
   }
 
-  /** How often each operation was called, by outcome. */
+  /** Returns how often each operation was called, by outcome. */
   async calls(): Promise<Record<string, Record<string, number>>> {
     return (await this.#control('GET', 'calls')) as Record<string, Record<string, number>>;
   }
 
   async #control(method: string, path: string, body?: unknown): Promise<unknown> {
-    // Not fetch: this trusts the very certificate that was given, and asks no proxy.
+    // Not `fetch`: this trusts exactly the given certificate, and uses no proxy.
     const options = { method, agent: false, headers: { 'content-type': 'application/json' } } as const;
     const url = `${this.url}/_control/${path}`;
     const sent: ClientRequest =
@@ -206,7 +206,7 @@ export class LocalEndpoint {
   }
 }
 
-/** The value of an option of the command, in either form: `--region X` or `--region=X`. */
+/** Returns the value of a command-line option, in either form: `--region X` or `--region=X`. */
 function optionIn(option: string, args: readonly string[]): string | undefined {
   const joined = args.find((arg) => arg.startsWith(`${option}=`));
   if (joined !== undefined) return joined.slice(option.length + 1);
@@ -215,8 +215,8 @@ function optionIn(option: string, args: readonly string[]): string | undefined {
 }
 
 /**
- * One endpoint for the tests of a file: started before them, reset before each, stopped after them. Meanwhile,
- * environment variables point AWS SDKs to it.
+ * Provides one endpoint for the tests of a file: it is started before them, reset before each, and stopped after them.
+ * While it runs, environment variables point AWS SDKs to it.
  *
  * ```js
  * import { after, before, beforeEach, test } from 'node:test'; // Vitest, Jest: { before: beforeAll, beforeEach, after: afterAll }
@@ -226,7 +226,7 @@ function optionIn(option: string, args: readonly string[]): string | undefined {
  *
  * test('a throttled read is tried again', async () => {
  *   await local().fault({ effect: 'throttle', times: 1 });
- *   // … clients find it by the environment …
+ *   // … clients find the endpoint through the environment …
  * });
  * ```
  *

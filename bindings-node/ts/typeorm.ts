@@ -4,8 +4,8 @@ import type { SecretCache } from './index';
 import type { PoolingOptions } from './pooling';
 
 /**
- * Returns the `driver` option for TypeORM, for PostgreSQL (with `pg`) and for MySQL and MariaDB (with `mysql2`): every
- * new connection takes user name and password from one version of a secret, one that works, even during a rotation.
+ * Returns the `driver` option for TypeORM, for PostgreSQL (with `pg`) and for MySQL and MariaDB (with `mysql2`). Every
+ * new connection logs in with the user name and password of a version of the secret that works, even during a rotation.
  * Leave out `username` and `password`.
  *
  * ```js
@@ -23,7 +23,7 @@ import type { PoolingOptions } from './pooling';
  */
 export function driver(cache: SecretCache, secretId: string, options: PoolingOptions = {}): object {
   return {
-    /** Loaded when TypeORM makes its pool. */
+    /** A getter, so that `pg` is loaded only when TypeORM makes its pool. */
     get Pool(): unknown {
       const { RotatingPool } = require('./pg') as typeof import('./pg');
       return class extends RotatingPool {

@@ -1,4 +1,4 @@
-/** Secrets as programs get them whole. Printing one never shows it. */
+/** Secret values and credentials. Printing one never shows the secret. */
 
 import type { Version } from './binding';
 
@@ -45,7 +45,7 @@ export class SecretValue {
     return this.#binary === undefined ? undefined : Buffer.from(this.#binary);
   }
 
-  /** Everything but the value. */
+  /** Returns everything but the value. */
   toJSON(): Record<string, unknown> {
     const { arn, name, versionId, versionStages, createdDate } = this;
     return { arn, name, versionId, versionStages, createdDate, value: '<redacted>' };
@@ -58,8 +58,8 @@ export class SecretValue {
 }
 
 /**
- * A credential, read from one version of a secret. User name and password belong together: with alternating users both
- * change.
+ * A credential, read from one version of a secret. Use its user name and password together: with alternating users,
+ * both change in a rotation.
  *
  * Printing it shows the version and the names of the fields.
  */
@@ -99,7 +99,7 @@ export class Credential {
     return this.#text('host');
   }
 
-  /** The field `port`, a number or its text. */
+  /** The field `port`, a number or a numeric string in the secret. */
   get port(): number | undefined {
     const port = Number(this.#fields.port ?? Number.NaN);
     return Number.isInteger(port) ? port : undefined;
@@ -115,17 +115,17 @@ export class Credential {
     return this.#text('engine');
   }
 
-  /** The whole secret string, for a secret that is not a JSON object. */
+  /** The whole secret string, for a secret that is not a JSON object; undefined for a binary secret. */
   get secretString(): string | undefined {
     return this.#value.secretString;
   }
 
-  /** Any field of a secret that is a JSON object. */
+  /** Returns any field of a secret that is a JSON object. */
   get(field: string): unknown {
     return Object.hasOwn(this.#fields, field) ? this.#fields[field] : undefined;
   }
 
-  /** Everything but the values. */
+  /** Returns everything but the values. */
   toJSON(): Record<string, unknown> {
     const { versionId, versionStage } = this;
     return { versionId, versionStage, fields: Object.keys(this.#fields), values: '<redacted>' };

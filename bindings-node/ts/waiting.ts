@@ -1,4 +1,4 @@
-/** What is under way in the core on behalf of this thread, and how its end gets here. */
+/** Calls in progress in the core for this thread, and the delivery of their results. */
 
 import type { Delivery } from './binding';
 
@@ -6,22 +6,22 @@ const expected = new Map<number, (delivery: Delivery) => void>();
 let last = 0;
 let keeper: NodeJS.Timeout | undefined;
 
-/** The longest time a timer takes. */
+/** The maximum delay of a timer. */
 const FOR_EVER_MS = 2 ** 31 - 1;
 
-/** A number for something that is about to begin. */
+/** Returns the number for the next call. */
 export function nextNumber(): number {
   last = (last + 1) % 2 ** 32;
   return last;
 }
 
-/** Waits for the end of what began under a number. Meanwhile the process does not end; nothing else of ours keeps it. */
+/** Waits for the result of a call. Until then the process stays alive; nothing else in this package keeps it alive. */
 export function endOf(number: number): Promise<Delivery> {
   keeper ??= setInterval(() => {}, FOR_EVER_MS);
   return new Promise((resolve) => expected.set(number, resolve));
 }
 
-/** Something that began here has ended. */
+/** Resolves the promise for the call that a delivery belongs to. */
 export function deliver(delivery: Delivery): void {
   const resolve = expected.get(delivery.number);
   if (resolve === undefined) return;
@@ -33,10 +33,10 @@ export function deliver(delivery: Delivery): void {
   resolve(delivery);
 }
 
-/** What is to be done when a signal is aborted. One listener for each signal, however many wait: more would be warned of. */
+/** The functions to call when a signal is aborted. Each signal gets only one listener, because Node warns about many. */
 const waiting = new WeakMap<AbortSignal, Set<() => void>>();
 
-/** Calls a function when a signal is aborted, until the result is called. */
+/** Registers a function to call when a signal is aborted. Returns a function that unregisters it. */
 function onAbort(signal: AbortSignal, abort: () => void): () => void {
   let all = waiting.get(signal);
   if (all === undefined) {
@@ -49,13 +49,13 @@ function onAbort(signal: AbortSignal, abort: () => void): () => void {
   return () => waiting.get(signal)?.delete(abort);
 }
 
-/** The same end, unless the signal is aborted first: what was begun continues for others who wait for it. */
+/** Settles like the promise, unless the signal is aborted first. The work continues for others who wait for it. */
 export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(signal.reason);
-      // Its failure is of no interest any more, to anybody.
+      // The result is no longer awaited, so its failure must not be reported as unhandled.
       promise.catch(() => {});
       return;
     }
@@ -64,7 +64,7 @@ export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
-/** Waits so long. A program waits for it, so it keeps the process alive. */
+/** Waits for a time. The timer keeps the process alive, because the program awaits it. */
 export function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {

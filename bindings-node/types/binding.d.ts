@@ -1,71 +1,74 @@
 /** One attempt to connect with a credential that may be rotating. */
 export declare class NativeAttempt {
-    /** What to do next. */
+    /** Returns the next step. */
     next(): Step;
-    /** How long the attempt may still take. */
+    /** Returns how long the attempt may still take, in milliseconds. */
     remainingMs(): number;
     /**
-     * A staging label has been read or fetched, or why it could not be: the kind and the text of the failure, and the
-     * number under which the package keeps it.
+     * Reports that a staging label has been read or fetched, or the failure: its kind, its text, and the number under
+     * which the package keeps the error.
      */
     read(versionStage: string, kind?: string | undefined | null, message?: string | undefined | null, hostError?: number | undefined | null): void;
-    /** The resource took the version that was tried. */
+    /** Reports that the resource accepted the version being tried. */
     accepted(): void;
-    /** The resource refused the version that was tried. */
+    /** Reports that the resource refused the version being tried. */
     rejected(): void;
-    /** How the attempt failed. */
+    /** Returns how the attempt failed. */
     failure(): AttemptFailure;
 }
-/** A cache as one environment uses it. */
+/** A cache, as used by one environment (the main thread or a worker). */
 export declare class NativeCache {
-    /** Starts nothing. `deliver` is called with whatever comes later; `has_client`: it is also asked for the secrets. */
+    /**
+     * Creates a cache without starting anything. `deliver` is called with all later results. With `hasClient`, it is
+     * also called with the requests for the program's client.
+     */
     constructor(settings: Settings, hasClient: boolean, deliver: (delivery: Delivery) => void);
     /**
-     * The counters of changes, as memory that is shared with the core. Where that is not allowed, it is a mere copy:
-     * see `touch`.
+     * Returns the counters of changes, as memory shared with the core. Where sharing is not allowed, the array is a
+     * copy; see `touch`.
      */
     get changes(): Uint32Array;
-    /** Raises the first counter, to find out whether the memory is shared. */
+    /** Increments the first counter, to find out whether the memory is shared. */
     touch(): void;
-    /** Begins a read. If it is not answered at once, the result is delivered under `number`. */
+    /** Begins a read. If it cannot be answered at once, the result is delivered under `number`. */
     read(number: number, id: string, stage?: string | undefined | null, versionId?: string | undefined | null): Begun;
     /** Begins a forced refresh. Its result is delivered under `number`. */
     refresh(number: number, id: string, stage?: string | undefined | null): Begun;
-    /** Begins what an attempt to connect asks for by 'refresh'. Its result is delivered under `number`. */
+    /** Begins the refresh that an attempt to connect requests. Its result is delivered under `number`. */
     recheck(number: number, id: string, stage: string): Begun;
-    /** Begins to fetch secrets before they are read. The result is delivered under `number`. */
+    /** Begins to prefetch secrets. The result is delivered under `number`. */
     prefetch(number: number, ids: Array<string>): Begun;
-    /** The last-known value: never waits, never asks anybody. */
+    /** Returns the last known value. Never waits and makes no request. */
     peek(id: string, stage?: string | undefined | null, versionId?: string | undefined | null): Version | null;
-    /** Milliseconds since the value that is held was last confirmed; null if none is held. */
+    /** Returns the milliseconds since the cached value was last confirmed; null if there is none. */
     ageMs(id: string, stage?: string | undefined | null, versionId?: string | undefined | null): number | null;
-    /** Notes hits that were answered in JavaScript. */
+    /** Counts hits that JavaScript answered itself. */
     noteHits(id: string, stage: string | undefined | null, versionId: string | undefined | null, count: number): void;
     /** Forgets a secret with all its versions. */
     invalidate(id: string): void;
-    /** What the cache has done so far and holds now. */
+    /** Returns the statistics of the cache. */
     stats(): Stats;
-    /** Whether a connection that was made with this version should be replaced when it is not in use. */
+    /** Returns whether a connection made with this version should be replaced when it is idle. */
     isOutdated(id: string, versionId: string): boolean;
-    /** Has a secret count as in use until the result is closed. */
+    /** Makes a secret count as in use until the result is closed. */
     watch(id: string): NativeWatch;
-    /** An attempt to connect. */
+    /** Starts an attempt to connect. */
     connectAttempt(id: string, stages: Array<string>, timeoutMs: number): NativeAttempt;
-    /** This environment is done with the cache; where no other uses it, it is closed. */
+    /** Ends this environment's use of the cache. The cache is closed once no environment uses it. */
     close(): void;
-    /** The program's client has answered with a value. */
+    /** Passes on a value from the program's client. */
     answerValue(number: number, value: ClientValue): void;
-    /** The program's client has answered with a description. */
+    /** Passes on a description from the program's client. */
     answerDescription(number: number, description: ClientDescription): void;
-    /** The program's client has failed. */
+    /** Passes on a failure of the program's client. */
     answerFailure(number: number, failure: ClientFailure): void;
 }
-/** While it is open, its secret counts as in use. */
+/** Makes its secret count as in use while it is open. */
 export declare class NativeWatch {
-    /** From now on only reads count. */
+    /** Ends the watch. */
     close(): void;
 }
-/** A call that the program's client is to make. */
+/** A request that the program's client must make. */
 export interface Ask {
     /** `GetSecretValue` or `DescribeSecret`. */
     operation: string;
@@ -73,67 +76,67 @@ export interface Ask {
     versionStage?: string;
     versionId?: string;
 }
-/** How an attempt failed: one of the two. */
+/** How an attempt failed. Exactly one field is set. */
 export interface AttemptFailure {
     /** The resource refused every version. */
     rejected?: Rejection;
     /** The secret could not be read, or a login did not finish. */
     failure?: Failure;
 }
-/** How a read begins: one of these, or neither, which is when its result is delivered later. */
+/** The start of a read. If both fields are empty, the result is delivered later. */
 export interface Begun {
     version?: Version;
     failure?: Failure;
 }
-/** Something that happened to a cached secret. */
+/** An event of a cached secret. */
 export interface CacheEvent {
     kind: 'newVersion' | 'stale' | 'refreshError' | 'fallbackLogin' | 'replica';
-    /** Whether to warn of it: at most once a minute for each secret. */
+    /** Whether to log a warning; at most once a minute for each secret. */
     shouldWarn: boolean;
-    /** One line, fit for a log. */
+    /** One line, for a log. */
     text: string;
     secretId: string;
     versionStage?: string;
     oldVersionId?: string;
     newVersionId?: string;
-    /** Since the value was last confirmed. */
+    /** Milliseconds since the value was last confirmed. */
     ageMs?: number;
     /** The Region of the replica. */
     region?: string;
     failure?: Failure;
 }
-/** What a client's `DescribeSecret` answered. */
+/** The response of a client to `DescribeSecret`. */
 export interface ClientDescription {
     arn?: string;
     versionIds: Array<string>;
-    /** The labels of each, in the same order. */
+    /** The staging labels of each version, in the order of `version_ids`. */
     versionStages: Array<Array<string>>;
-    /** Whether there is a `DeletedDate`. */
+    /** Whether the response has a `DeletedDate`. */
     isDeleted: boolean;
     rotationEnabled?: boolean;
-    /** Dates are since the Unix epoch. */
+    /** Milliseconds since the Unix epoch, like `last_rotated_ms`. */
     nextRotationMs?: number;
     lastRotatedMs?: number;
-    /** Of `RotationRules`. */
+    /** `ScheduleExpression` of `RotationRules`. */
     scheduleExpression?: string;
-    /** Of `RotationRules`. */
+    /** `Duration` of `RotationRules`. */
     duration?: string;
 }
-/** How a client failed. */
+/** A failure of a client. */
 export interface ClientFailure {
     /** `GetSecretValue` or `DescribeSecret`. */
     operation: string;
-    /** The service's error code, if it was the service that answered. */
+    /** The service's error code, if the service responded. */
     code?: string;
-    /** The core's kind, if the failure has one of its own. */
+    /** The core's kind of error, if the failure has one. */
     kind?: string;
     message: string;
     httpStatus?: number;
     requestId?: string;
-    /** The number under which the package keeps the error itself. */
+    /** The number under which the package keeps the client's error. */
     hostError?: number;
 }
-/** What a client's `GetSecretValue` answered. */
+/** The response of a client to `GetSecretValue`. */
 export interface ClientValue {
     arn?: string;
     name?: string;
@@ -143,43 +146,43 @@ export interface ClientValue {
     string?: string;
     binary?: Buffer;
 }
-/** What the package's function is called with: one of these. */
+/** A message to the package. Besides `number`, one field is set. */
 export interface Delivery {
-    /** The number that the package gave to what has ended. */
+    /** The number that the package gave to the operation that has ended. */
     number: number;
-    /** The version that was waited for. */
+    /** The version that was read or fetched. */
     version?: Version;
-    /** Why it could not be fetched. */
+    /** The failure, if it could not be fetched. */
     failure?: Failure;
     /** The secrets that could not be prefetched. */
     unfetched?: Array<Unfetched>;
-    /** Something that happened to a cached secret. */
+    /** An event of a cached secret. */
     event?: CacheEvent;
-    /** A question for the program's client. */
+    /** A request for the program's client. */
     ask?: Ask;
 }
-/** The names of the core's error kinds, which the package's table of codes must cover. */
+/** Returns the names of the core's error kinds, which the package's table of codes must cover. */
 export declare function errorKinds(): Array<string>;
-/** Why something failed. */
+/** A failure. */
 export interface Failure {
-    /** The core's name of the kind. */
+    /** The name of the kind of error in the core. */
     kind: string;
     /** What is wrong and what to do. */
     message: string;
-    /** The service's error code, where it answered. */
+    /** The service's error code, if the service responded. */
     serviceCode?: string;
-    /** The HTTP status of its answer. */
+    /** The HTTP status of its response. */
     httpStatus?: number;
     /** The request id to quote to AWS support. */
     requestId?: string;
-    /** The number of the client's own error, where a client of the program's failed. */
+    /** The number under which the package keeps the error, if the program's client failed. */
     hostError?: number;
     /** The text of the cause, if there is one. */
     cause?: string;
 }
-/** The id of an IAM login: service, user, host or name of a cache, and what else there is. */
+/** Returns the id of an IAM login. `name` is a host, or the name of a cache. */
 export declare function iamLogin(service: string, user: string, name: string, port?: number | undefined | null, region?: string | undefined | null, isServerless?: boolean | undefined | null): string;
-/** What resources said to logins. */
+/** Counts of logins. */
 export interface LoginStats {
     accepted: number;
     fallbackLogins: number;
@@ -189,18 +192,18 @@ export interface LoginStats {
 export interface RejectedVersion {
     versionStage: string;
     versionId: string;
-    /** How often. */
+    /** How many times it was refused. */
     times: number;
 }
-/** What the resource refused. */
+/** The versions that the resource refused. */
 export interface Rejection {
-    /** The secret and its versions, for people. */
+    /** A message that names the secret and the refused versions. */
     message: string;
     tried: Array<RejectedVersion>;
 }
-/** Those among them that the caller may do better with by asking again soon. */
+/** Returns the names of the error kinds for which a retry may help. */
 export declare function retryableKinds(): Array<string>;
-/** Whether an error means that user name or password are refused: by its code if it has one, else by its text. */
+/** Returns whether an error means a refused login: judged by its code if it has one, otherwise by its text. */
 export declare function saysLoginRefused(message: string, code?: string | undefined | null): boolean;
 /** One cached version of a secret. */
 export interface SecretStatus {
@@ -212,7 +215,7 @@ export interface SecretStatus {
     lastError?: string;
     failures: number;
 }
-/** Settings of a cache. The package has checked their types; times are milliseconds of at least 0. */
+/** Settings of a cache. The package has checked their types; times are in milliseconds and at least 0. */
 export interface Settings {
     refreshIntervalMs?: number;
     refreshIntervalsMs?: Record<string, number>;
@@ -228,7 +231,7 @@ export interface Settings {
     sessionToken?: string;
     roleArn?: string;
     externalId?: string;
-    /** Prefix, ARN of the role, and its external id if it has one. */
+    /** For each role: the prefix, the role ARN, and the external id if there is one. */
     roles?: Array<Array<string>>;
     fallbackRegions?: Array<string>;
     fallbackAfterMs?: number;
@@ -236,10 +239,13 @@ export interface Settings {
     caBundle?: string;
     useFips?: boolean;
     timeoutMs?: number;
-    /** What all settings come to: caches of one text are one cache for all threads. None: a cache of its own. */
+    /**
+     * All settings as one text. Threads whose caches have the same text share one cache; without a text, a cache is
+     * not shared.
+     */
     sharedAs?: string;
 }
-/** What a cache has done so far in this process, and holds now. */
+/** Statistics of a cache in this process. */
 export interface Stats {
     hits: number;
     missesAbsent: number;
@@ -255,14 +261,14 @@ export interface Stats {
     logins: LoginStats;
     secrets: Array<SecretStatus>;
 }
-/** What to do next. */
+/** The next step of an attempt. */
 export interface Step {
     what: 'try' | 'read' | 'refresh' | 'wait' | 'stop';
     /** The staging label to try, read or refresh. */
     stage?: string;
     /** The version to log in with. */
     version?: Version;
-    /** How long to wait. */
+    /** For `wait`: how long, in milliseconds. */
     waitMs?: number;
 }
 /** A secret that could not be prefetched, and why. */
@@ -270,7 +276,7 @@ export interface Unfetched {
     secretId: string;
     failure: Failure;
 }
-/** The version of this module, which must be that of the package. */
+/** Returns the version of this module, which must be the same as the package's. */
 export declare function version(): string;
 /** One version: its value and what the service says about it. */
 export interface Version {
@@ -278,14 +284,17 @@ export interface Version {
     name?: string;
     versionId?: string;
     versionStages: Array<string>;
-    /** When it was created, since the Unix epoch. */
+    /** When this version was created, in milliseconds since the Unix epoch. */
     createdMs?: number;
     string?: string;
     binary?: Buffer;
-    /** How long it may be handed out again without asking, unless its counter of changes moves. */
+    /**
+     * How long this version can be returned again without asking the core, unless its counter of changes moves, in
+     * milliseconds.
+     */
     servableMs: number;
-    /** Which counter of changes is this version's. */
+    /** The index of this version's counter of changes. */
     slot: number;
-    /** The count for which this is right. */
+    /** The count at which this version is valid. */
     changes: number;
 }

@@ -1,4 +1,4 @@
-/** The cache as programs use it. */
+/** The public cache class. */
 import { EventEmitter } from 'node:events';
 import { type ConnectOptions } from './connect';
 import { SecretCacheError } from './errors';
@@ -20,7 +20,7 @@ export interface GetOptions {
     /** Ends the wait with the signal's reason. The request itself continues for other readers. */
     signal?: AbortSignal | undefined;
 }
-/** While it is open, the secret counts as in use and is refreshed. */
+/** A handle that makes a secret count as in use, and keeps it refreshed, until it is closed. */
 export interface Watch {
     /** Ends the watch. */
     close(): void;
@@ -70,7 +70,8 @@ export declare class SecretCache extends EventEmitter<SecretCacheEvents> {
      * `T` is the type that the program expects; it is not checked.
      *
      * ```ts
-     * const { username, password } = await cache.getSecretJson<{ username: string; password: string }>('prod/checkout/db');
+     * const { username, password } = await cache.getSecretJson<{ username: string; password: string
+     * }>('prod/checkout/db');
      * ```
      *
      * @throws As {@link getSecretString}; `NOT_JSON` if the string is not JSON; the error does not quote it.
@@ -107,7 +108,8 @@ export declare class SecretCache extends EventEmitter<SecretCacheEvents> {
      * Reads a whole version: value, ARN, name, version id, staging labels, creation date.
      *
      * ```js
-     * const { versionId, secretString } = await cache.getSecretValue('prod/checkout/db', { versionStage: 'AWSPREVIOUS' });
+     * const { versionId, secretString } = await cache.getSecretValue('prod/checkout/db', { versionStage: 'AWSPREVIOUS'
+     * });
      * ```
      *
      * @throws As {@link getSecretString}.
@@ -190,8 +192,8 @@ export declare class SecretCache extends EventEmitter<SecretCacheEvents> {
     /** As {@link close}, for `await using`. */
     [Symbol.asyncDispose](): Promise<void>;
     /**
-     * Whether to replace a connection made with this version when it is idle, because another version is current or this
-     * one was refused. For pools.
+     * Returns whether to replace a connection made with this version when it is idle, because another version is current
+     * or this one was refused. For pools.
      */
     isOutdated(id: string, versionId: string): boolean;
 }

@@ -1,9 +1,9 @@
-/** Asks the client that the program supplied, as the core wishes. */
+/** Sends the core's requests through the client that the program supplied. */
 import type { Ask, ClientDescription, ClientFailure, ClientValue } from './binding';
 import type { CommandSender } from './settings';
-/** `GetSecretValue`. Whatever goes wrong is thrown. */
+/** Calls `GetSecretValue`. Throws whatever the client throws, and {@link OddAnswer} for an unexpected answer. */
 export declare function getSecretValue(client: CommandSender, ask: Ask): Promise<ClientValue>;
-/** `DescribeSecret`. Whatever goes wrong is thrown. */
+/** Calls `DescribeSecret`. Throws whatever the client throws, and {@link OddAnswer} for an unexpected answer. */
 export declare function describeSecret(client: CommandSender, ask: Ask): Promise<ClientDescription>;
-/** A client's failure, for the core. */
+/** Converts what a client threw to the form the core expects. */
 export declare function failureOf(error: unknown, operation: string): ClientFailure;

@@ -1,8 +1,8 @@
-/** The time as hits see it: looked at once in each turn of the event loop. */
-/** Milliseconds since the process started. At most one turn old. */
+/** A cheap clock for hits: reads the time once per turn of the event loop. */
+/** Returns the milliseconds since the process started, at most one turn of the event loop old. */
 export declare function coarseNow(): number;
 /**
- * How often the clocks were seen to disagree. The clock of `coarseNow` stands still while a machine is suspended or a
- * snapshot of it is not running; the wall clock then jumps. What is remembered with an earlier number is of unknown age.
+ * Returns how often the wall clock has jumped relative to the clock of `coarseNow`, which stops while the machine is
+ * suspended or saved as a snapshot. A value cached under an earlier number is of unknown age.
  */
 export declare function clockSteps(): number;

@@ -1,13 +1,13 @@
-/** Stays connected while a secret rotates: the driver of the core's attempts. */
+/** Connects while a secret rotates: carries out the steps of a connect attempt that the core decides on. */
 import type { Reader } from './reader';
 import { Credential } from './value';
 /** A staging label that `connect` tries. */
 export type ConnectStage = 'AWSCURRENT' | 'AWSPENDING' | 'AWSPREVIOUS';
-/** How to connect. */
+/** Options of `connect`. */
 export interface ConnectOptions {
     /** How long to try, in milliseconds. Default: 30 000. */
     timeoutMs?: number | undefined;
-    /** The same as `timeoutMs`. */
+    /** An alias for `timeoutMs`. */
     timeout?: number | undefined;
     /** Whether an error means that the login is refused. Default: {@link isRejectedLogin}. */
     rejected?: ((error: unknown) => boolean) | undefined;

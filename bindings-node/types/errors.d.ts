@@ -1,4 +1,4 @@
-/** What can go wrong, in one class with a code for each kind. */
+/** The errors of this package: one class, with a code for each kind of failure. */
 import type { Failure } from './binding';
 /** The codes of {@link SecretCacheError}. New ones are only ever added. */
 export declare const ERROR_CODES: readonly ['INVALID_ARGUMENT', 'INVALID_CONFIGURATION', 'NO_REGION', 'NO_CREDENTIALS', 'INVALID_CREDENTIALS', 'ACCESS_DENIED', 'SECRET_NOT_FOUND', 'VERSION_NOT_FOUND', 'SECRET_DELETED', 'KEY_UNAVAILABLE', 'INVALID_REQUEST', 'THROTTLED', 'SERVICE_UNAVAILABLE', 'CONNECTION', 'TIMEOUT', 'INVALID_RESPONSE', 'WRONG_TYPE', 'NOT_JSON', 'FIELD_NOT_FOUND', 'CLOSED', 'SOURCE', 'INTERNAL', 'RESOURCE_EXHAUSTED', 'LOGIN_REJECTED'];
@@ -30,11 +30,11 @@ export interface ResponseMetadata {
     /** The id to quote to AWS support. */
     requestId?: string;
 }
-/** Any failure of this package. The message says what is wrong and what to do, and never contains a secret. */
+/** An error of this package. The message says what is wrong and what to do, and never contains a secret. */
 export declare class SecretCacheError extends Error {
     /** The kind of failure. */
     readonly code: SecretCacheErrorCode;
-    /** Whether a retry may help soon. The cache itself always retries. */
+    /** Whether the call can succeed if you retry it soon. The cache itself always retries. */
     readonly retryable: boolean;
     /** The service's error code, such as `ResourceNotFoundException`, if the service responded. */
     readonly serviceCode?: string;
@@ -57,11 +57,11 @@ export declare class LoginRejectedError extends SecretCacheError {
     /** The versions that were refused, in order, each once. */
     readonly tried: readonly RejectedVersion[];
 }
-/** The code of a kind of the core's. */
+/** Returns the code for one of the core's error kinds. */
 export declare function codeOf(kind: string): SecretCacheErrorCode;
-/** The kind of a code, as the core names it; undefined for any other error. */
+/** Returns the core's kind for an error; undefined if it is not a `SecretCacheError`. */
 export declare function kindOf(error: unknown): string | undefined;
-/** The error for a failure that the core reports. `hostErrors` holds those of the client that the program supplied. */
+/** Returns the error for a failure that the core reports. `hostErrors` holds what the program's own client threw. */
 export declare function errorFrom(failure: Failure, hostErrors: ReadonlyMap<number, unknown>, secretId?: string): SecretCacheError;
-/** What the extension module throws has the kind for its code. */
+/** Converts an error that the native module threw, whose `code` is the core's kind. Returns any other error unchanged. */
 export declare function errorThrown(error: unknown): unknown;

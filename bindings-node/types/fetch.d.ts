@@ -4,7 +4,7 @@ import { type ConnectOptions, Credential, type SecretCache } from './index';
 export interface SecretFetchOptions extends Pick<ConnectOptions, 'timeoutMs' | 'stages'> {
     /** The function that sends requests. Default: the global `fetch`, looked up at each request. */
     fetch?: typeof fetch | undefined;
-    /** The statuses which mean that the service refuses the key. Default: 401. */
+    /** The HTTP statuses that mean the service refuses the key. Default: 401. */
     rejectedStatuses?: readonly number[] | undefined;
 }
 /**

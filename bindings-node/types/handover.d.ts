@@ -1,17 +1,21 @@
-/** Logins for drivers that make their connections by themselves, and only say how each went. */
+/** Logins for drivers that open connections on their own and only report how each login went. */
 import type { Login, PoolSecret } from './pooling';
 /**
- * One attempt to log in, over as many of the driver's connections as it takes: after a refusal, `login` gives what to try
- * on the next connection.
+ * One attempt to log in that spans as many of the driver's connections as it needs: after a refusal, `login` returns the
+ * login to try on the next connection.
  */
 export declare class Handover {
     #private;
     constructor(secret: PoolSecret);
-    /** What to log in with; the same again if a connection has ended without an answer. */
+    /** Returns the login to use; the same one again if the last connection ended without an answer. */
     login(): Promise<Login>;
+    /** Reports that the server accepted the login. */
     accepted(): void;
-    /** The attempt goes on when the driver wants the next login, which may be a while later: what it gets is new then. */
+    /**
+     * Reports that the server refused the login. The attempt continues only when the driver asks for the next login, which
+     * can be much later, so that this login is up to date.
+     */
     refused(error: unknown): void;
-    /** Nobody tries any more, for a reason that has nothing to do with the login. */
+    /** Reports that the driver gave up, for a reason other than the login. */
     abandoned(error: unknown): void;
 }

@@ -1,8 +1,8 @@
-/** Logins with IAM tokens in place of stored passwords. */
+/** Logins with IAM tokens instead of stored passwords. */
 /** A user of RDS or Aurora, for PostgreSQL, MySQL or MariaDB. */
 export interface RdsLogin {
     user: string;
-    /** The endpoint of the instance, cluster or proxy, even where you connect by another name: RDS checks the token against it. */
+    /** The endpoint of the instance, cluster or proxy, even if you connect by another name: RDS checks the token against it. */
     host: string;
     port: number;
     /** The Region of the database. Default: the cache's. */
@@ -14,7 +14,7 @@ export interface ElastiCacheLogin {
     /** The name of the replication group, or of the serverless cache. */
     cache: string;
     serverless?: boolean | undefined;
-    /** The Region of the cache. Default: that of the cache of secrets. */
+    /** The Region of the ElastiCache cache. Default: the Region of the `SecretCache`. */
     region?: string | undefined;
 }
 /** A user of MemoryDB. */
@@ -26,9 +26,10 @@ export interface MemoryDbLogin {
     region?: string | undefined;
 }
 /**
- * Names users who log in with IAM tokens. It returns an id that you can pass to a cache, its `connect` and every pool in
- * place of a secret's id. Reading it gives a JSON object with `username` and `password`; the password is a token, which the
- * cache signs with its own credentials, without a call to AWS, and replaces before its fifteen minutes are over.
+ * Ids for users who log in with IAM tokens. Each function returns an id that you can pass to a cache, its `connect` and
+ * every pool instead of a secret id. Reading it returns a JSON object with `username` and `password`. The password is a
+ * token that the cache signs with its own credentials, without a call to AWS, and replaces before it expires after
+ * fifteen minutes.
  *
  * ```js
  * import { iamLogin } from 'secretcache';

@@ -1,20 +1,20 @@
-/** Redis clients of the package `ioredis`, and with them BullMQ, that stay connected while their password rotates. */
+/** Redis clients that stay connected while their password rotates, for the package `ioredis` and so for BullMQ. */
 import * as driver from 'ioredis';
 import type { SecretCache } from './index';
 import { type PoolingOptions } from './pooling';
-/** Settings of a client: those of `ioredis`, without user name and password, which come from the secret. */
+/** The settings of an `ioredis` client, without user name and password, which come from the secret. */
 export type RotatingRedisOptions = Omit<driver.RedisOptions, 'username' | 'password'> & PoolingOptions & {
-    /** The URL of the server, in place of host, port and database. */
+    /** The URL of the server, instead of host, port and database. */
     url?: string | undefined;
 };
 /** The class `Redis` of `ioredis`, 5 or 6. */
 export type RedisClass = typeof driver.Redis;
 /**
- * Makes a client of `ioredis` that logs in with user name and password of one version of a secret: one that works,
- * even during a rotation, whenever it connects. Once a new version is current, it logs in again on the connection it
- * has. What it duplicates (`duplicate()`, which BullMQ calls for its blocking connections) does the same.
+ * Makes an `ioredis` client. Whenever it connects, it logs in with the user name and password of a version of the secret
+ * that works, even during a rotation. Once a new version is current, it logs in again on its open connection. Its
+ * duplicates (`duplicate()`, which BullMQ calls for its blocking connections) do the same.
  *
- * Each login is tried on a connection of its own first, so that commands that wait do not fail with it.
+ * Each login is first tried on a separate connection, so that queued commands do not fail if it is refused.
  *
  * ```js
  * import { Queue, Worker } from 'bullmq';
@@ -26,24 +26,24 @@ export type RedisClass = typeof driver.Redis;
  * const worker = new Worker('mail', async (job) => send(job.data), { connection });
  * ```
  *
- * @param Redis - The class to use; by default that of the installed `ioredis`.
+ * @param Redis - The class to use; by default the one of the installed `ioredis`.
  * @throws {TypeError} If the settings or the URL contain a password.
  */
 export declare function createRedis(cache: SecretCache, secretId: string, options?: RotatingRedisOptions, Redis?: RedisClass): driver.Redis;
-/** Settings of a cluster: those of `ioredis`, without user name and password, which come from the secret. */
+/** The settings of an `ioredis` cluster, without user name and password, which come from the secret. */
 export type RotatingClusterOptions = Omit<driver.ClusterOptions, 'redisOptions'> & PoolingOptions & {
     redisOptions?: Omit<NonNullable<driver.ClusterOptions['redisOptions']>, 'username' | 'password'> | undefined;
 };
 /**
- * Makes a cluster of `ioredis`, each of whose connections logs in as those of {@link createRedis} do, with
- * `duplicate()`. Sentinels need no function of their own: pass `sentinels` and `name` to {@link createRedis}.
+ * Makes an `ioredis` cluster. Each of its connections, and those of its duplicates (`duplicate()`), logs in like a client
+ * from {@link createRedis}. For Sentinel, pass `sentinels` and `name` to {@link createRedis}.
  *
  * ```js
  * const cluster = createCluster(new SecretCache(), 'prod/cache/redis', [{ host: 'redis.internal', port: 6379 }]);
  * ```
  *
  * @param nodes - Where to find the cluster, without user name and password.
- * @param Redis - The class to use; by default that of the installed `ioredis`.
- * @throws {TypeError} If the settings or a node's URL hold a password.
+ * @param Redis - The class to use; by default the one of the installed `ioredis`.
+ * @throws {TypeError} If the settings or a node's URL contain a password.
  */
 export declare function createCluster(cache: SecretCache, secretId: string, nodes: readonly driver.ClusterNode[], options?: RotatingClusterOptions, Redis?: RedisClass): driver.Cluster;

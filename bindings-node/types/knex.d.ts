@@ -1,16 +1,16 @@
-/** knex configurations that stay connected while their password rotates. */
+/** knex instances that stay connected while their password rotates. */
 import { type Knex } from 'knex';
 import type { SecretCache } from './index';
 import { type PoolingOptions } from './pooling';
-/** A configuration of knex; user name and password of its `connection` come from the secret. */
+/** A knex configuration, without user name and password in its `connection`, which come from the secret. */
 export interface RotatingKnexConfig extends Omit<Knex.Config, 'connection'>, PoolingOptions {
     /** Host, port, database and the like, or a URL; without a password. */
     connection?: string | Readonly<Record<string, unknown>> | undefined;
 }
 /**
- * Makes a knex instance whose every new connection takes user name and password from one version of a secret: one that
+ * Makes a knex instance. Every new connection logs in with the user name and password of a version of the secret that
  * works, even during a rotation. Once a new version is current, connections of older versions are not used again. You
- * give host, port and database.
+ * set host, port and database.
  *
  * ```js
  * import { SecretCache } from 'secretcache';

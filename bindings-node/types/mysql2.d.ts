@@ -3,13 +3,12 @@ import * as driver from 'mysql2';
 import type * as promises from 'mysql2/promise';
 import type { SecretCache } from './index';
 import { type PoolingOptions } from './pooling';
-/** Settings of a pool: those of `mysql2`, without user name and password, which come from the secret. */
+/** The settings of a `mysql2` pool, without user name and password, which come from the secret. */
 export type RotatingPoolOptions = Omit<driver.PoolOptions, 'user' | 'password'> & PoolingOptions;
 /**
- * Makes a pool of `mysql2/promise` whose every new connection takes user name and password from one version of a
- * secret: one that works, even during a rotation. Once a new version is current, connections of older versions close as
- * soon as they are free. You give everything else (host, port, database, TLS, `uri`). Its property `pool` is the pool
- * for callbacks.
+ * Makes a `mysql2/promise` pool. Every new connection logs in with the user name and password of a version of the secret
+ * that works, even during a rotation. Once a new version is current, connections of older versions close as soon as they
+ * are free. You set everything else (host, port, database, TLS, `uri`). Its property `pool` is the callback-style pool.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -22,5 +21,5 @@ export type RotatingPoolOptions = Omit<driver.PoolOptions, 'user' | 'password'> 
  * @throws {TypeError} If the settings or the URL contain a password.
  */
 export declare function createPool(cache: SecretCache, secretId: string, options?: RotatingPoolOptions): promises.Pool;
-/** The same pool for callbacks, as `mysql2` itself makes it. */
+/** Makes the same pool in callback style, as `createPool` of `mysql2` does. */
 export declare function createCallbackPool(cache: SecretCache, secretId: string, options?: RotatingPoolOptions): driver.Pool;

@@ -1,9 +1,9 @@
-/** Finds the extension module that was built for this platform. */
+/** Loads the native module built for this platform. */
 import type * as Binding from './binding';
 /**
  * Loads the module for a platform.
  *
- * @throws {Error} With `code` `SECRETCACHE_NO_BUILD` and the reason of each attempt, if there is none.
+ * @throws {Error} With `code` `SECRETCACHE_NO_BUILD` and the reason why each attempt failed, if none can be loaded.
  */
 export declare function load(platform: string, arch: string): typeof Binding;
 export declare const native: typeof Binding;

@@ -1,6 +1,6 @@
-/** A module of NestJS that provides one `SecretCache` for the whole application. */
+/** A NestJS module that provides one `SecretCache` for the whole application. */
 import { type SecretCacheOptions } from './index';
-/** What `imports` of a NestJS module takes. */
+/** A dynamic module, for `imports` of a NestJS module. */
 export interface SecretCacheDynamicModule {
     module: typeof SecretCacheModule;
     global: boolean;
@@ -27,6 +27,6 @@ export interface SecretCacheDynamicModule {
  * ```
  */
 export declare class SecretCacheModule {
-    /** The module with a cache of these options; it is global, so that one import in the root module is enough. */
+    /** Returns the module, with a cache created from these options. It is global: import it once, in the root module. */
     static forRoot(options?: SecretCacheOptions): SecretCacheDynamicModule;
 }

@@ -1,9 +1,9 @@
-/** What is wrong with an option that does not exist, and what was probably meant. */
-/** Options of other libraries, by their name without case, `_` and `-`: what to write here, as the end of a sentence. */
+/** Rejects unknown options, and suggests what was probably meant. */
+/** What to write instead of another library's option, as the end of a sentence; keys are lower case without `_` and `-`. */
 export type Hints = Readonly<Record<string, string>>;
-/** @throws {TypeError} If an option is not among those known, with what was probably meant. */
+/** @throws {TypeError} If an option is unknown; the message suggests what was probably meant. */
 export declare function checkOptions(where: string, options: object, known: readonly string[], hints?: Hints): void;
-/** The text for an option that is not known. */
+/** Returns the error message for an unknown option. */
 export declare function unknownOption(where: string, name: string, known: readonly string[], hints: Hints): string;
-/** A value in an error: what it is, and itself where it is short and certainly not secret. */
+/** Describes a value for an error message: its type, or the value itself if it is short and cannot be secret. */
 export declare function describe(value: unknown): string;

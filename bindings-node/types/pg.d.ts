@@ -2,12 +2,12 @@
 import * as driver from 'pg';
 import type { SecretCache } from './index';
 import { type PoolingOptions } from './pooling';
-/** Settings of a pool: those of `pg`, without user name and password, which come from the secret. */
+/** The settings of a `pg` pool, without user name and password, which come from the secret. */
 export type RotatingPoolConfig = Omit<driver.PoolConfig, 'user' | 'password'> & PoolingOptions;
 /**
- * Makes a `pg.Pool` whose every new connection takes user name and password from one version of a secret: one that
- * works, even during a rotation. Once a new version is current, connections of older versions close as soon as they are
- * free. You give everything else (host, port, database, TLS, `connectionString`).
+ * Makes a `pg.Pool`. Every new connection logs in with the user name and password of a version of the secret that works,
+ * even during a rotation. Once a new version is current, connections of older versions close as soon as they are free.
+ * You set everything else (host, port, database, TLS, `connectionString`).
  *
  * ```js
  * import { SecretCache } from 'secretcache';

@@ -1,41 +1,44 @@
-/** What connection pools have in common: each new connection is one attempt of the plan, and old ones retire. */
+/** Shared by all connection pools: every new connection is one `connect`, and connections of older versions are retired. */
 import { isRejectedLogin, type SecretCache } from './index';
-/** User name and password of one version. */
+/** The user name and password of one version. */
 export interface Login {
     readonly username: string;
     readonly password: string;
     readonly versionId: string | undefined;
 }
-/** How a pool connects. */
+/** Options for how a pool connects. */
 export interface PoolingOptions {
     /** How long one new connection may take through a rotation, in milliseconds. Default: 30 000. */
     connectTimeoutMs?: number | undefined;
 }
 /**
- * Sets a property that a driver can read and that no log shows: `console.log`, `util.inspect`, `JSON.stringify`, spread and
- * loggers see neither it nor its value.
+ * Sets a property that drivers can read but `console.log`, `util.inspect`, `JSON.stringify`, spread and loggers do not
+ * see.
  */
 export declare function conceal(target: object, name: string | symbol, value: unknown): void;
-/** Conceals the password in a connection of `pg` or `mysql2`, and in the settings that it keeps. */
+/** Conceals the password in a `pg` or `mysql2` connection and in the settings it keeps. */
 export declare function concealPassword(connection: object, password: string): void;
-/** A driver's settings without a login: user name and password are the secret's. */
+/** Returns a driver's settings without user name. Throws if they contain a password: the login comes from the secret. */
 export declare function withoutLogin<T extends object>(settings: T, secretId: string, urls?: readonly string[]): T;
-/** The URL of a server without user name. One with a password is refused, for it would be ignored. */
+/** Returns a server's URL without user name. Throws if it contains a password, because that would be ignored. */
 export declare function urlWithoutLogin(name: string, url: string, secretId: string): string;
-/** The settings of one connection of `pg`, in which a URL comes before all else. They are the driver's alone, never kept. */
+/**
+ * Returns the settings of one connection with a login. It is added to the URL too, because in `pg` a URL overrides the
+ * other settings. Only the driver gets the result; it is never stored.
+ */
 export declare function withLogin<T extends {
     connectionString?: string;
 }>(settings: T, { username, password }: Login): T;
-/** The credential of one pool. */
+/** The secret of one pool, watched until the pool ends. */
 export declare class PoolSecret {
     #private;
-    /** `retire` is called when there is a new version; connections of others are then to be closed when they are free. */
+    /** `retire` is called for each new version, and closes the free connections of other versions. */
     constructor(cache: SecretCache, id: string, options: PoolingOptions, retire: () => void);
-    /** Opens a connection with the login that works. One that comes after its signal was aborted is `open`'s to close. */
+    /** Opens a connection with a login that works. If the signal is aborted first, `open` must close the connection. */
     connect<T>(open: (login: Login, signal: AbortSignal) => Promise<T>): Promise<T>;
-    /** Whether connections of a version are to be closed when they are free. */
+    /** Returns whether connections of a version should be closed when they are free. */
     isOld(versionId: string | undefined): boolean;
-    /** The pool has ended. */
+    /** Ends the watch. Call it when the pool ends. */
     close(): void;
 }
 export { isRejectedLogin };

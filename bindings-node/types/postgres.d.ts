@@ -2,15 +2,15 @@
 import type postgres = require('postgres');
 import type { SecretCache } from './index';
 import { type PoolingOptions } from './pooling';
-/** Settings of a client: those of `postgres`, without user name and password, which come from the secret. */
+/** The settings of a `postgres` client, without user name and password, which come from the secret. */
 export type RotatingSqlOptions = Omit<postgres.Options<Record<string, postgres.PostgresType>>, 'user' | 'username' | 'pass' | 'password' | 'socket'> & PoolingOptions & {
-    /** The URL of the server, in place of host, port and database. */
+    /** The URL of the server, instead of host, port and database. */
     url?: string | undefined;
 };
 /**
- * Makes what `postgres()` makes, a function for tagged queries with a pool behind it. Each new connection takes user
- * name and password from one version of a secret: one that works, even during a rotation. Connections stay open for
- * `max_lifetime`, as the driver closes them. You give one host, port, database and TLS.
+ * Makes a client like `postgres()` does: a function for tagged queries, with a pool behind it. Every new connection logs
+ * in with the user name and password of a version of the secret that works, even during a rotation. Connections stay
+ * open for `max_lifetime`, when the driver closes them. You set one host, port, database and TLS.
  *
  * ```js
  * import { SecretCache } from 'secretcache';

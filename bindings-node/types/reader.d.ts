@@ -1,31 +1,32 @@
 /**
- * Reads of one cache in one thread. A hit is answered here, from a map of JavaScript values, without a call into the
- * core: for as long as the core allowed, and only while the value's counter of changes, which is read from shared memory,
- * stands still. The core learns of such hits now and then, so that they count and keep the secret in use.
+ * The reads of one cache in one thread. A hit is served from a map of JavaScript values, without a call into the core.
+ * A value counts as a hit for as long as the core allowed, and only while its change counter, in memory shared with the
+ * core, is unchanged. Hits are reported to the core from time to time, so that they are counted and keep the secret in
+ * use.
  */
 import type { CacheEvent, Delivery, NativeCache, Version } from './binding';
 import { SecretCacheError } from './errors';
 import type { ReadOptions } from './settings';
 import { SecretValue } from './value';
-/** A version that may be handed out again. */
+/** A version that can be served again without asking the core. */
 export declare class Entry {
     #private;
     readonly id: string;
     readonly which: Which;
     readonly until: number;
     readonly value: SecretValue;
-    /** The secret string, resolved once for all who await it. */
+    /** The secret string, as one resolved promise for all reads. */
     readonly string: Promise<string> | undefined;
-    /** The hits that the core does not know of yet. */
+    /** The hits not yet reported to the core. */
     hits: number;
-    /** The value's counter of changes, and its count for which the value is right. */
+    /** The index of the value's change counter, and the count for which the value is valid. */
     readonly slot: number;
     readonly changes: number;
     constructor(id: string, which: Which, version: Version, until: number);
-    /** The fields of a JSON object, parsed once and resolved as the string is; undefined for any other secret. */
+    /** The fields of a JSON object, parsed once, as resolved promises; undefined for any other secret. */
     get fields(): ReadonlyMap<string, Promise<unknown>> | undefined;
 }
-/** Which version is asked for: by stage or by id. */
+/** Selects a version, by staging label or by id. */
 export interface Which {
     readonly stage: string | undefined;
     readonly versionId: string | undefined;
@@ -35,30 +36,30 @@ export declare class Reader {
     readonly native: NativeCache;
     closed: boolean;
     constructor(options: ReadOptions, onEvent: (event: CacheEvent) => void);
-    /** The current version, if it may be handed out at once. Counts as a hit. */
+    /** Returns the version with the default staging label if it can be served at once. Counts as a hit. */
     hit(id: string): Entry | undefined;
-    /** As `hit`, for any version. */
+    /** Like `hit`, for any version. */
     hitVersion(id: string, which: Which): Entry | undefined;
-    /** Which version is asked for; neither stage nor id means the default stage. */
+    /** Returns the selector for a staging label or version id; with neither, for the default staging label. */
     which(stage: string | undefined, versionId: string | undefined): Which;
-    /** A version, whatever it takes. Many who ask for one wait together. */
+    /** Reads a version, and fetches it if necessary. Concurrent reads share one request. */
     read(id: string, which: Which): Promise<Entry>;
-    /** A version that was confirmed no longer ago than that; an older one is refreshed first. */
+    /** Reads a version last confirmed less than `maxAgeMs` ago; an older one is refreshed first. */
     readFresh(id: string, which: Which, maxAgeMs: number): Promise<Entry>;
     /** Fetches a version now, whatever its age. */
     refresh(id: string, stage: string | undefined): Promise<void>;
-    /** What an attempt to connect asks for by 'refresh'. */
+    /** Carries out the step 'refresh' of a connect attempt. */
     recheck(id: string, stage: string): Promise<void>;
-    /** Fetches secrets before they are read; gives the errors of those that could not be fetched. */
+    /** Fetches secrets before they are read, and returns the errors of those that failed. */
     prefetch(ids: string[]): Promise<Map<string, SecretCacheError>>;
-    /** The last-known value, if there is one. */
+    /** Returns the last known value, if there is one. */
     peek(id: string): SecretValue | undefined;
     invalidate(id: string): void;
     close(): void;
-    /** Reports the hits that were answered here to the core. */
+    /** Reports the hits that were served here to the core. */
     flush(): void;
-    /** The error for a failure that the core reports. */
+    /** Returns the error for a failure that the core reports. */
     error(failure: NonNullable<Delivery['failure']>, secretId?: string): SecretCacheError;
-    /** Keeps an error of this side under a number that the core gives back. */
+    /** Keeps a JavaScript error, and returns the number by which the core refers to it. */
     keepError(error: unknown): number;
 }

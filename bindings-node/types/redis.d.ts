@@ -2,9 +2,9 @@
 import { createClient as makeClient, createCluster as makeCluster, createClientPool as makePool, type RedisClientOptions, type RedisClusterOptions, type RedisPoolOptions } from 'redis';
 import type { SecretCache } from './index';
 import { type PoolingOptions } from './pooling';
-/** Settings of a client: those of `redis`, without user name and password, which come from the secret. */
+/** The settings of a `redis` client, without user name and password, which come from the secret. */
 export type RotatingClientOptions = Omit<RedisClientOptions, 'username' | 'password' | 'credentialsProvider'> & PoolingOptions;
-/** Settings of a cluster: those of `redis`; its `defaults` are without user name and password, which come from the secret. */
+/** The settings of a `redis` cluster. `defaults` has no user name and password, because they come from the secret. */
 export interface RotatingClusterOptions extends Omit<RedisClusterOptions, 'defaults'>, PoolingOptions {
     defaults?: Omit<RedisClientOptions, 'username' | 'password' | 'credentialsProvider' | 'url'>;
 }
@@ -12,9 +12,8 @@ type Client = ReturnType<typeof makeClient>;
 type Pool = ReturnType<typeof makePool>;
 type Cluster = ReturnType<typeof makeCluster>;
 /**
- * Makes a client of `redis` that logs in with user name and password of one version of a secret: one that works,
- * even during a rotation, at its first connection and whenever it reconnects. When a new version is current, it logs in
- * again on the connection it has.
+ * Makes a `redis` client. When it connects or reconnects, it logs in with the user name and password of a version of the
+ * secret that works, even during a rotation. Once a new version is current, it logs in again on its open connection.
  *
  * Each login is first tried on a separate connection, because `redis` sends queued commands right after a login and
  * fails them (`NOAUTH`) if it is refused. If the password changes at that very moment, `redis` emits the client's
@@ -31,9 +30,9 @@ type Cluster = ReturnType<typeof makeCluster>;
  */
 export declare function createClient(cache: SecretCache, secretId: string, options?: RotatingClientOptions): Client;
 /**
- * Makes a pool of `redis` whose every new connection logs in with user name and password of one version of a secret:
- * one that works, even during a rotation. When a new version is current, each connection logs in again before it is
- * next used; none is closed, and no command waits for it.
+ * Makes a `redis` pool. Every new connection logs in with the user name and password of a version of the secret that
+ * works, even during a rotation. Once a new version is current, each connection logs in again before it is next used;
+ * none is closed, and no command waits for the login.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -47,8 +46,8 @@ export declare function createClient(cache: SecretCache, secretId: string, optio
  */
 export declare function createClientPool(cache: SecretCache, secretId: string, options?: RotatingClientOptions, poolOptions?: Partial<RedisPoolOptions>): Pool;
 /**
- * Makes a client of a Redis cluster, to whose nodes it logs in as {@link createClientPool} does. The rotation must
- * change the user on all nodes: `redis` asks for one login for all of them, and one node says whether it works.
+ * Makes a client of a Redis cluster, which logs in to its nodes as {@link createClient} does. The rotation must
+ * change the user on all nodes: `redis` uses one login for all of them, and only one node is asked whether it works.
  *
  * ```js
  * import { SecretCache } from 'secretcache';

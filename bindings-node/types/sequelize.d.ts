@@ -3,9 +3,9 @@ import type { SecretCache } from './index';
 import { type PoolingOptions } from './pooling';
 /**
  * Returns the `dialectModule` option for Sequelize, for the dialects `postgres` (with `pg`) and `mysql` (with `mysql2`,
- * also for MariaDB): every new connection takes user name and password from one version of a secret, one that works,
- * even during a rotation. Connections of older versions are not used again once a new one is current. Leave out user
- * name and password.
+ * also for MariaDB). Every new connection logs in with the user name and password of a version of the secret that works,
+ * even during a rotation. Once a new version is current, connections of older versions are not used again. Leave out
+ * user name and password.
  *
  * ```js
  * import { Sequelize } from 'sequelize';

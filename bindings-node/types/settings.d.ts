@@ -1,4 +1,4 @@
-/** The settings of a cache: what they are, and what is wrong with them. */
+/** The settings of a cache, and their validation. */
 import type { Settings } from './binding';
 /** AWS credentials. */
 export interface StaticCredentials {
@@ -14,25 +14,25 @@ export interface Role {
 }
 /** An object that sends commands like the AWS SDK's `SecretsManagerClient`. */
 export interface CommandSender {
-    /** The SDK's own signature is generic over its commands. */
+    /** Sends a command and returns its output. Untyped, because the SDK's signature is generic over its commands. */
     send(command: any): Promise<any>;
 }
-/** Where warnings go: `console`, or any logger with this method. Warnings never contain a value. */
+/** A logger for warnings: `console`, or any object with this method. Warnings never contain a value. */
 export interface Logger {
     /**
-     * One line: a value could not be refreshed in time, a fetch failed, or a login used a version other than the current
-     * one.
+     * Logs one line: a value could not be refreshed in time, a fetch failed, or a login used a version other than the
+     * current one.
      */
     warn(message: string): void;
 }
-/** How a cache behaves. All times are in milliseconds. */
+/** Settings for how a cache behaves. All times are in milliseconds. */
 export interface CacheOptions {
     /**
      * How long a value counts as fresh; it is refreshed at a random moment in the second half. 0 asks the service on
      * every read. Default: 300 000 (five minutes).
      */
     refreshIntervalMs?: number | undefined;
-    /** The refresh intervals of single secrets, by the id that reads use. */
+    /** Refresh intervals of individual secrets, by the id that reads use. */
     refreshIntervalsMs?: Readonly<Record<string, number>> | undefined;
     /** How long a read waits for the service if there is a last known value. Default: 2000. */
     maxWaitMs?: number | undefined;
@@ -40,14 +40,14 @@ export interface CacheOptions {
     maxStaleMs?: number | undefined;
     /** How many secrets are kept. Default: 1024. */
     maxSize?: number | undefined;
-    /** Whether the last known value is also served after the service denies access. Default: true. */
+    /** Whether the last known value is still served after the service denies access. Default: true. */
     staleOnDenied?: boolean | undefined;
     /** The staging label to read if a call names none. Default: `AWSCURRENT`. */
     versionStage?: string | undefined;
     /** Where warnings go. Default: Node's own warnings (`process.emitWarning`). `null`: nowhere. */
     logger?: Logger | null | undefined;
 }
-/** How to reach the service. What you leave out is found as the AWS command line does. */
+/** Settings for how to reach the service. Those you leave out are resolved as by the AWS command line. */
 export interface ConnectionOptions {
     /** The AWS Region; otherwise `AWS_REGION`, `AWS_DEFAULT_REGION` or the profile's. */
     region?: string | undefined;
@@ -62,16 +62,16 @@ export interface ConnectionOptions {
     /** The external id that the role's trust policy requires. */
     externalId?: string | undefined;
     /**
-     * Further roles to assume, for the secrets whose id, name or ARN as you pass it to a read, begins with the key; the
-     * longest key counts. At most 20 roles.
+     * Further roles to assume. A role applies to secrets whose id, as you pass it to a read (name or ARN), begins with the
+     * key; the longest matching key wins. At most 20 roles.
      */
     roles?: Readonly<Record<string, string | Role>> | undefined;
     /**
-     * The Regions with replicas of the secrets, in the order in which they are read while a secret's own Region does not answer.
-     * If a Region has its own endpoint, write it with the name: `eu-west-1=https://…`.
+     * The Regions with replicas of the secrets, in the order in which to try them while a secret's own Region does not
+     * respond. To set a Region's endpoint, append it: `eu-west-1=https://…`.
      */
     fallbackRegions?: readonly string[] | undefined;
-    /** How long a Region may take to answer before the next one is asked. Default: 2000. */
+    /** How long a Region may take to respond before the next one is asked. Default: 2000. */
     fallbackAfterMs?: number | undefined;
     /** An HTTP proxy; otherwise `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. */
     proxyUrl?: string | undefined;
@@ -85,12 +85,12 @@ export interface ConnectionOptions {
 /** Settings of a `SecretCache`. */
 export interface SecretCacheOptions extends CacheOptions, ConnectionOptions {
     /**
-     * A `SecretsManagerClient` of the AWS SDK for JavaScript v3, or any object with its method `send`. All calls then go
-     * through it. Without one, secrets are fetched natively.
+     * A `SecretsManagerClient` of the AWS SDK for JavaScript v3, or any object with its `send` method, for all calls.
+     * Without one, secrets are fetched natively.
      */
     client?: CommandSender | undefined;
 }
-/** What the options come to. */
+/** The validated options. */
 export interface ReadOptions {
     readonly settings: Settings;
     readonly client: CommandSender | undefined;
@@ -99,11 +99,11 @@ export interface ReadOptions {
     /** The shortest refresh interval. */
     readonly shortestIntervalMs: number;
 }
-/** Limits that tests lower, to see a long time pass in a short one. */
+/** Limits that tests lower, to run in less time. */
 export declare const limits: {
     shortestIntervalMs: number;
 };
-/** Reads the options of a cache. */
+/** Validates the options of a cache. */
 export declare function readOptions(options?: SecretCacheOptions): ReadOptions;
-/** A number of milliseconds, or a TypeError that says what was probably meant. */
+/** Returns a number of milliseconds, or throws a `TypeError` that suggests what was probably meant. */
 export declare function readDuration(name: string, value: unknown, shortest?: number): number;

@@ -1,9 +1,9 @@
-/** `secretcache local`, a Secrets Manager endpoint for tests, for node:test, Vitest and Jest. */
-/** How to start the endpoint. */
+/** `secretcache local`, a Secrets Manager endpoint for tests with node:test, Vitest and Jest. */
+/** Options for starting the endpoint. */
 export interface LocalOptions {
     /** Options of the command, such as `['--seed', 'test/secrets.toml']`. */
     args?: readonly string[] | undefined;
-    /** The command; the variable `SECRETCACHE_BIN` or `secretcache` on the `PATH` if left out. */
+    /** The command. Default: the environment variable `SECRETCACHE_BIN`, or `secretcache` on the `PATH`. */
     command?: string | undefined;
 }
 /** The hooks of a test runner: `before` and `after` of node:test are `beforeAll` and `afterAll` of Vitest and Jest. */
@@ -12,7 +12,7 @@ export interface TestHooks {
     beforeEach: (run: () => Promise<void>) => unknown;
     after: (run: () => Promise<void>) => unknown;
 }
-/** A fault: which requests it hits, and what happens to them. */
+/** A fault: which requests it affects, and what happens to them. */
 export interface Fault {
     effect?: 'throttle' | 'deny' | 'reset' | 'hang' | 'malformed' | {
         error: {
@@ -25,17 +25,17 @@ export interface Fault {
             seconds: number;
         };
     } | undefined;
-    /** The operations it hits, such as `GetSecretValue`; all if left out. */
+    /** The operations it affects, such as `GetSecretValue`. Default: all. */
     operations?: readonly string[] | undefined;
-    /** The secret it hits, by name or ARN. */
+    /** The secret it affects, by name or ARN. */
     secret_id?: string | undefined;
-    /** How many requests pass first. */
+    /** How many requests pass unaffected first. */
     after?: number | undefined;
-    /** How many it hits. */
+    /** How many requests it affects. */
     times?: number | undefined;
-    /** How long an answer is held back. */
+    /** How long the response is delayed, in milliseconds. */
     delay_ms?: number | undefined;
-    /** Whether the operation takes effect and only its answer is lost. */
+    /** Whether the operation takes effect and only its response is lost. */
     applied?: boolean | undefined;
 }
 /** An event of a rotation. */
@@ -56,44 +56,44 @@ export declare class LocalEndpoint {
     readonly url: string;
     private constructor();
     /**
-     * Starts one on a free port of the loopback address. It sets no environment variables: set those in `environment`, or
-     * clients go to AWS. `secretcacheLocal` does.
+     * Starts an endpoint on a free loopback port. It sets no environment variables: set those in `environment`, or clients
+     * connect to AWS. `secretcacheLocal` sets them.
      *
      * @throws {Error} If the command is missing or does not start.
      */
     static start({ args, command }?: LocalOptions): Promise<LocalEndpoint>;
     /**
-     * The environment variables that point AWS SDKs to it, with made-up credentials. `NO_PROXY` keeps requests to it from a
-     * proxy. With `--tls-cert`, `AWS_CA_BUNDLE` is that file: the certificate must be self-signed, or the file must also
-     * contain those of its authorities. AWS's SDK for JavaScript reads only `NODE_EXTRA_CA_CERTS`, when Node starts.
+     * The environment variables that point AWS SDKs to the endpoint, with dummy credentials. `NO_PROXY` makes requests
+     * bypass a proxy. With `--tls-cert`, `AWS_CA_BUNDLE` is that file: the certificate must be self-signed, or the file
+     * must also contain its CA certificates. AWS's SDK for JavaScript reads only `NODE_EXTRA_CA_CERTS`, when Node starts.
      */
     get environment(): Record<string, string>;
-    /** Stops it. */
+    /** Stops the endpoint. */
     close(): Promise<void>;
-    /** Restores the state at the start: the seed's secrets, no faults, counts or events, the real time. */
+    /** Restores the initial state: the seed's secrets, the real time, and no faults, counts or events. */
     reset(): Promise<void>;
     /** Adds a fault, and returns the number that `clearFaults` takes. */
     fault(fault: Fault): Promise<number>;
     /** Removes one fault, or all. */
     clearFaults(id?: number): Promise<void>;
-    /** Moves its clock forwards. */
+    /** Moves the endpoint's clock forward. */
     advance(seconds: number): Promise<void>;
-    /** Stops its clock, now or at a given time. */
+    /** Stops the endpoint's clock, at the current or a given time. */
     freeze(at?: Date): Promise<void>;
-    /** Starts its clock again. */
+    /** Starts the endpoint's clock again. */
     unfreeze(): Promise<void>;
-    /** Moves its clock to a secret's next rotation, waits for its end, and returns the event that reports it. */
+    /** Moves the clock to a secret's next rotation, waits for it to end, and returns the event that reports it. */
     nextRotation(secretId: string, timeoutMs?: number): Promise<RotationEvent>;
-    /** Rotation events, oldest first. */
+    /** Returns the rotation events, oldest first. */
     events(): Promise<RotationEvent[]>;
-    /** Every secret with its versions and labels, without their values. */
+    /** Returns every secret with its versions and labels, without values. */
     secrets(): Promise<Array<Record<string, unknown>>>;
-    /** How often each operation was called, by outcome. */
+    /** Returns how often each operation was called, by outcome. */
     calls(): Promise<Record<string, Record<string, number>>>;
 }
 /**
- * One endpoint for the tests of a file: started before them, reset before each, stopped after them. Meanwhile,
- * environment variables point AWS SDKs to it.
+ * Provides one endpoint for the tests of a file: it is started before them, reset before each, and stopped after them.
+ * While it runs, environment variables point AWS SDKs to it.
  *
  * ```js
  * import { after, before, beforeEach, test } from 'node:test'; // Vitest, Jest: { before: beforeAll, beforeEach, after: afterAll }
@@ -103,7 +103,7 @@ export declare class LocalEndpoint {
  *
  * test('a throttled read is tried again', async () => {
  *   await local().fault({ effect: 'throttle', times: 1 });
- *   // … clients find it by the environment …
+ *   // … clients find the endpoint through the environment …
  * });
  * ```
  *

@@ -2,8 +2,8 @@
 import type { SecretCache } from './index';
 import type { PoolingOptions } from './pooling';
 /**
- * Returns the `driver` option for TypeORM, for PostgreSQL (with `pg`) and for MySQL and MariaDB (with `mysql2`): every
- * new connection takes user name and password from one version of a secret, one that works, even during a rotation.
+ * Returns the `driver` option for TypeORM, for PostgreSQL (with `pg`) and for MySQL and MariaDB (with `mysql2`). Every
+ * new connection logs in with the user name and password of a version of the secret that works, even during a rotation.
  * Leave out `username` and `password`.
  *
  * ```js

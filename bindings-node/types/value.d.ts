@@ -1,4 +1,4 @@
-/** Secrets as programs get them whole. Printing one never shows it. */
+/** Secret values and credentials. Printing one never shows the secret. */
 /**
  * One version of a secret: its value and what the service says about it.
  *
@@ -20,12 +20,12 @@ export declare class SecretValue {
     get secretString(): string | undefined;
     /** A copy of the secret binary; undefined for a string secret. */
     get secretBinary(): Buffer | undefined;
-    /** Everything but the value. */
+    /** Returns everything but the value. */
     toJSON(): Record<string, unknown>;
 }
 /**
- * A credential, read from one version of a secret. User name and password belong together: with alternating users both
- * change.
+ * A credential, read from one version of a secret. Use its user name and password together: with alternating users,
+ * both change in a rotation.
  *
  * Printing it shows the version and the names of the fields.
  */
@@ -41,16 +41,16 @@ export declare class Credential {
     get password(): string | undefined;
     /** The field `host`. */
     get host(): string | undefined;
-    /** The field `port`, a number or its text. */
+    /** The field `port`, a number or a numeric string in the secret. */
     get port(): number | undefined;
     /** The field `dbname`. */
     get dbname(): string | undefined;
     /** The field `engine`. */
     get engine(): string | undefined;
-    /** The whole secret string, for a secret that is not a JSON object. */
+    /** The whole secret string, for a secret that is not a JSON object; undefined for a binary secret. */
     get secretString(): string | undefined;
-    /** Any field of a secret that is a JSON object. */
+    /** Returns any field of a secret that is a JSON object. */
     get(field: string): unknown;
-    /** Everything but the values. */
+    /** Returns everything but the values. */
     toJSON(): Record<string, unknown>;
 }

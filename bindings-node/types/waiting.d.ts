@@ -1,12 +1,12 @@
-/** What is under way in the core on behalf of this thread, and how its end gets here. */
+/** Calls in progress in the core for this thread, and the delivery of their results. */
 import type { Delivery } from './binding';
-/** A number for something that is about to begin. */
+/** Returns the number for the next call. */
 export declare function nextNumber(): number;
-/** Waits for the end of what began under a number. Meanwhile the process does not end; nothing else of ours keeps it. */
+/** Waits for the result of a call. Until then the process stays alive; nothing else in this package keeps it alive. */
 export declare function endOf(number: number): Promise<Delivery>;
-/** Something that began here has ended. */
+/** Resolves the promise for the call that a delivery belongs to. */
 export declare function deliver(delivery: Delivery): void;
-/** The same end, unless the signal is aborted first: what was begun continues for others who wait for it. */
+/** Settles like the promise, unless the signal is aborted first. The work continues for others who wait for it. */
 export declare function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T>;
-/** Waits so long. A program waits for it, so it keeps the process alive. */
+/** Waits for a time. The timer keeps the process alive, because the program awaits it. */
 export declare function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void>;

@@ -1,4 +1,4 @@
-/** What programs in TypeScript write: compiled, never run. */
+/** Typical TypeScript programs: compiled, never run. */
 
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { LoginRejectedError, SecretCache, SecretCacheError, type SecretCacheOptions, type SecretValue } from 'secretcache';
@@ -16,10 +16,10 @@ const cache = new SecretCache(options);
 new SecretCache({ client: new SecretsManagerClient({}) });
 // @ts-expect-error An option that does not exist.
 new SecretCache({ refreshInterval: 1 });
-// @ts-expect-error A unit that is not a number of milliseconds.
+// @ts-expect-error Not a number of milliseconds.
 new SecretCache({ refreshIntervalMs: '5m' });
 
-// What may be undefined is taken as if it were not there, also under exactOptionalPropertyTypes.
+// An undefined option counts as missing, also under exactOptionalPropertyTypes.
 const perhaps: { region?: string | undefined; versionStage?: string; ms?: number } = {};
 new SecretCache({ region: perhaps.region, refreshIntervalMs: perhaps.ms, logger: undefined });
 new SecretCache({ roles: { 'a/': 'arn', 'b/': { roleArn: 'arn', externalId: 'x' } }, fallbackRegions: ['eu-west-1'] as const });
@@ -55,7 +55,7 @@ export async function use(): Promise<void> {
   const [row] = await createSql(cache, 'db', { host: 'h', max: 3, url: undefined })<{ n: number }[]>`select 1 as n`;
   await createRedis(cache, 'redis', { sentinels: [{ host: 'h', port: 26379 }], name: 'primary' }).get(String(row?.n));
   await createCluster(cache, 'redis', [{ host: 'h' }], { redisOptions: { keyPrefix: 'k' } }).get('key');
-  // @ts-expect-error The password is the secret's.
+  // @ts-expect-error The password comes from the secret.
   createSql(cache, 'db', { host: 'h', password: 'x' });
   await createClient(cache, 'redis').connect();
   await createKnex(cache, 'db', { client: 'pg', connection: { host: 'h' } }).raw('select 1');
