@@ -67,7 +67,7 @@ impl Failure {
     }
 
     /// Adds the command to run next.
-    pub(crate) fn mended_by(self, command: impl Into<String>) -> Self {
+    pub(crate) fn fixed_by(self, command: impl Into<String>) -> Self {
         Self { advice: Some(command.into()), ..self }
     }
 

@@ -67,19 +67,19 @@ pub struct Finding {
     pub problem: String,
     /// The statement that fixes it, for someone with the privileges to run it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mend: Option<String>,
+    pub fix: Option<String>,
 }
 
 impl Finding {
     /// Makes a finding without a fix, for a person to decide.
     pub fn new(problem: impl Into<String>) -> Self {
-        Self { problem: problem.into(), mend: None }
+        Self { problem: problem.into(), fix: None }
     }
 
     /// Adds the statement that fixes the problem.
     #[must_use]
-    pub fn mended_by(mut self, statement: impl Into<String>) -> Self {
-        self.mend = Some(statement.into());
+    pub fn fixed_by(mut self, statement: impl Into<String>) -> Self {
+        self.fix = Some(statement.into());
         self
     }
 }

@@ -117,8 +117,8 @@ async fn check_obstacles(target: &dyn Target, requirements: Requirements<'_>) ->
     }
     let told: Vec<_> = findings
         .iter()
-        .map(|finding| match &finding.mend {
-            Some(mend) => format!("{} (fix: {mend})", finding.problem),
+        .map(|finding| match &finding.fix {
+            Some(fix) => format!("{} (fix: {fix})", finding.problem),
             None => finding.problem.clone(),
         })
         .collect();

@@ -120,7 +120,7 @@ def apart(finding: dict[str, Any]) -> str:
     return finding["Check"] if finding["Check"].startswith(("alarm.", "network.dns", "usage.")) else ""
 
 
-def mend(
+def fix(
     url: str,
     look: Callable[[str], dict[str, Any]],
     not_in_moto: Collection[str] = (),

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 from accounts import ACCOUNT, NAME, REGION, Account, allow, good, policy
 from botocore.parsers import create_parser
-from conftest import ROOT, Relay, audit, mend, secretcache, shell
+from conftest import ROOT, Relay, audit, fix, secretcache, shell
 from sarif_pydantic import Sarif
 
 from endpoint import Endpoint
@@ -144,7 +144,7 @@ def test_services_and_instances_are_asked_for_their_way_to_the_endpoint(bad_acco
 
 def test_each_fix_run_as_printed_makes_its_finding_go(bad_account: Account) -> None:
     fixed: set[str] = set()
-    mend(bad_account.url, audit, NOT_IN_MOTO, fixed)
+    fix(bad_account.url, audit, NOT_IN_MOTO, fixed)
     assert set(FAULTS) - fixed - BY_HAND - set(NOT_IN_MOTO) == set()
 
 
@@ -172,7 +172,7 @@ def test_the_commands_for_rotation_work_where_schedules_are_kept(
         found = {(it["Secret"], it["Check"]) for it in audit(made.url, "--only", few)["Findings"]}
         assert {(name, f"rotation.{name}") for name in days} <= found
         done: set[str] = set()
-        assert mend(made.url, lambda url: audit(url, "--only", few), done=done) == []
+        assert fix(made.url, lambda url: audit(url, "--only", few), done=done) == []
         assert done == {f"rotation.{name}" for name in days}
         for name in days:
             it = secrets.describe_secret(SecretId=name)
@@ -197,7 +197,7 @@ def test_the_command_for_private_dns_asks_ec2_for_it(
     done: set[str] = set()
     # The readers must be let in first.
     few = "network.private-dns,network.security-group"
-    assert mend(made.url, lambda url: audit(url, "--only", few), done=done) == []
+    assert fix(made.url, lambda url: audit(url, "--only", few), done=done) == []
     assert "network.private-dns" in done
 
 

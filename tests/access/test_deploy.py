@@ -10,7 +10,7 @@ import documents
 import pytest
 import stack as stacks
 from accounts import ACCOUNT, REGION, Account, allow, policy
-from conftest import mend, secretcache
+from conftest import fix, secretcache
 from stack import Stack, apply, surroundings
 
 
@@ -260,7 +260,7 @@ LAST: list[tuple[str, Spoil, set[str]]] = [
 ]
 
 
-def test_a_deployment_passes_the_audit_and_each_fault_is_found_and_mended(
+def test_a_deployment_passes_the_audit_and_each_fault_is_found_and_fixed(
     deployed: tuple[Account, Stack],
 ) -> None:
     account, stack = deployed
@@ -279,7 +279,7 @@ def test_a_deployment_passes_the_audit_and_each_fault_is_found_and_mended(
         before = now
     # The rest needs a decision: which permission on the key a reader lacks, and what else a wide policy is
     # for.
-    assert {finding["Check"] for finding in mend(url, audit)} <= {
+    assert {finding["Check"] for finding in fix(url, audit)} <= {
         "access.all-secrets",
         "access.rotation-wide",
         "key.encryption-context",

@@ -114,7 +114,7 @@ def test_what_is_in_the_way_is_told(desk, server):
     done = desk.run("adopt", name, "--json")
     assert done.status == 4 and not done.json["IsDone"]
     for finding in done.json["Findings"]:
-        server.run(finding["Mend"])
+        server.run(finding["Fix"])
     assert desk.run("adopt", name).status == 0
 
 

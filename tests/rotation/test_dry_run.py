@@ -14,9 +14,9 @@ def look(desk, name: str, *more: str):
     return done
 
 
-def mends(done) -> list[str]:
+def fixes(done) -> list[str]:
     """Return the statements that fix the obstacles."""
-    return [finding["Mend"] for finding in done.json["Findings"] if "Mend" in finding]
+    return [finding["Fix"] for finding in done.json["Findings"] if "Fix" in finding]
 
 
 def problems(done) -> str:
@@ -53,12 +53,12 @@ def test_what_an_administrator_of_postgres_lacks_is_told_until_it_lacks_nothing(
     arguments = ["--strategy", "alternating-users"]
     done = look(desk, name, *arguments)
     assert done.status == 4
-    assert "ALTER ROLE a_keeper CREATEROLE;" in mends(done)
-    assert ('GRANT "a_kept" TO a_keeper WITH ADMIN OPTION;' in mends(done)) == (kind != "postgres-15")
+    assert "ALTER ROLE a_keeper CREATEROLE;" in fixes(done)
+    assert ('GRANT "a_kept" TO a_keeper WITH ADMIN OPTION;' in fixes(done)) == (kind != "postgres-15")
     failed = desk.run("rotate", name, *arguments)
     assert failed.status != 0
     desk.run("rotate", name, "--revert")
-    for statement in mends(done):
+    for statement in fixes(done):
         server.run(statement)
     done = look(desk, name, *arguments)
     assert done.status == 0, done.out
@@ -80,8 +80,8 @@ def test_what_an_administrator_of_mariadb_lacks_is_told_until_it_lacks_nothing(d
         if done.status == 0:
             break
         assert done.status == 4, done.err
-        assert mends(done), problems(done)
-        for statement in mends(done):
+        assert fixes(done), problems(done)
+        for statement in fixes(done):
             seen.append(statement)
             server.run(statement)
     assert done.status == 0, problems(done)
@@ -97,23 +97,23 @@ def test_a_redis_user_that_may_not_change_itself(desk, server):
     name = desk.store("db", server.user("weak"))
     done = look(desk, name, "--strategy", "dual-password")
     assert done.status == 4
-    assert mends(done) == ["ACL SETUSER weak +acl|setuser +acl|save"]
+    assert fixes(done) == ["ACL SETUSER weak +acl|setuser +acl|save"]
     before = server.run("ACL LIST")
-    server.run(mends(done)[0])
+    server.run(fixes(done)[0])
     assert look(desk, name, "--strategy", "dual-password").status == 0
     assert server.run("ACL LIST") != before, "the fix changed the user"
     assert desk.run("rotate", name, "--strategy", "dual-password").status == 0
 
 
-def test_an_expired_password_is_told_with_the_statement_that_mends_it(desk, server):
+def test_an_expired_password_is_told_with_the_statement_that_fixes_it(desk, server):
     server = server("postgres-16")
     master = desk.store("master", server.admin())
     name = desk.store("db", server.user("expired", masterarn=master))
     server.run("ALTER ROLE expired VALID UNTIL '2020-01-01'")
     done = look(desk, name, "--strategy", "single-user")
     assert done.status == 4 and "expired" in problems(done)
-    assert mends(done)[0].startswith(f"secretcache recover {name}")
-    server.run(next(mend for mend in mends(done) if mend.startswith("ALTER")))
+    assert fixes(done)[0].startswith(f"secretcache recover {name}")
+    server.run(next(fix for fix in fixes(done) if fix.startswith("ALTER")))
     assert look(desk, name, "--strategy", "single-user").status == 0
 
 
@@ -123,7 +123,7 @@ def test_somebody_elses_user_is_noticed_before_anything_is_stored(desk, server):
     name = desk.store("db", server.user("owned", masterarn=master))
     server.run("CREATE ROLE owned_clone LOGIN PASSWORD 'their-password'")
     done = look(desk, name, "--strategy", "alternating-users")
-    assert done.status == 4 and "--users owned,owned_clone" in mends(done)[0]
+    assert done.status == 4 and "--users owned,owned_clone" in fixes(done)[0]
     declared = look(desk, name, "--strategy", "alternating-users", "--users", "owned,owned_clone")
     assert declared.status == 0, declared.out
 

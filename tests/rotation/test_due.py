@@ -92,9 +92,9 @@ def test_failures_are_counted_and_stop_the_run(desk, server, roster):
         "Failed",
         "Rotated",
         "Failed",
-        "NotBegun",
-        "NotBegun",
-        "NotBegun",
+        "NotStarted",
+        "NotStarted",
+        "NotStarted",
     ]
     assert "refuses" in stopped.json["Secrets"][0]["Reason"]
     # With a higher limit, the others rotate too, several at a time.

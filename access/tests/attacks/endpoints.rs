@@ -104,7 +104,7 @@ fn an_endpoint_is_open_though_it_looks_closed() {
 
 #[test]
 fn closing_an_endpoint_keeps_whom_its_conditions_let_in() {
-    let mend = |statements: Value| {
+    let fix = |statements: Value| {
         let report = endpoint(statements);
         let policy = put(&of(&report, "network.endpoint-policy").run[0]);
         // The command removes the finding.
@@ -115,7 +115,7 @@ fn closing_an_endpoint_keeps_whom_its_conditions_let_in() {
     let organization = json!({"aws:PrincipalOrgID": ORGANIZATION, "aws:ResourceOrgID": ORGANIZATION});
     let partner = statement("Allow", json!({"StringEquals": {"aws:PrincipalOrgID": "o-partner0000"}}));
     let deny = statement("Deny", json!({"Bool": {"aws:SecureTransport": "false"}}));
-    let closed = mend(json!([everything(), partner, deny]));
+    let closed = fix(json!([everything(), partner, deny]));
     assert_eq!(closed["Statement"][0]["Condition"], json!({"StringEquals": organization}));
     assert_eq!((&closed["Statement"][1], &closed["Statement"][2]), (&partner, &deny));
     // An endpoint without a policy has the default policy.
@@ -127,7 +127,7 @@ fn closing_an_endpoint_keeps_whom_its_conditions_let_in() {
     // The intended organizations of a condition that others also pass.
     let both = json!([ORGANIZATION, "o-partner0000"]);
     let closed =
-        mend(json!([statement("Allow", json!({"StringEqualsIfExists": {"aws:PrincipalOrgID": both}}))]));
+        fix(json!([statement("Allow", json!({"StringEqualsIfExists": {"aws:PrincipalOrgID": both}}))]));
     assert_eq!(closed["Statement"][0]["Condition"]["StringEquals"]["aws:PrincipalOrgID"], both);
 }
 

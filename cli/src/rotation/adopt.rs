@@ -74,7 +74,7 @@ impl Adopt {
     async fn adopt(&self, store: &AwsStore, id: &str) -> Result<Adopted, Failure> {
         let prepared = Prepared::prepare(store, id, &self.arguments, Intent::Mending).await?;
         let subject = prepared.subject();
-        let mut adoption = subject.look_at_adoption(&prepared.details, self.change_ownership).await?;
+        let mut adoption = subject.inspect_adoption(&prepared.details, self.change_ownership).await?;
         Asked::of_process().complete_fixes(&mut adoption.findings);
         let is_done = !self.dry_run && adoption.findings.is_empty();
         if is_done {

@@ -64,11 +64,11 @@ enum Outcome {
     Due,
     NotDue,
     Failed,
-    NotBegun,
+    NotStarted,
 }
 
 impl Outcome {
-    const ALL: [Self; 5] = [Self::Rotated, Self::Due, Self::NotDue, Self::Failed, Self::NotBegun];
+    const ALL: [Self; 5] = [Self::Rotated, Self::Due, Self::NotDue, Self::Failed, Self::NotStarted];
 
     fn name(self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ impl Outcome {
             Self::Due => "due",
             Self::NotDue => "not due",
             Self::Failed => "failed",
-            Self::NotBegun => "not begun",
+            Self::NotStarted => "not started",
         }
     }
 }
@@ -128,7 +128,7 @@ impl Due {
         let reason = format!("not started after {failures} failures");
         done.extend(
             jobs.into_iter()
-                .map(|job| (job.place, Line::new(job.entry.id, Outcome::NotBegun, reason.clone()))),
+                .map(|job| (job.place, Line::new(job.entry.id, Outcome::NotStarted, reason.clone()))),
         );
         done.sort_by_key(|(place, _)| *place);
         let secrets: Vec<_> = done.into_iter().map(|(_, line)| line).collect();

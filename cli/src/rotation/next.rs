@@ -133,7 +133,7 @@ impl Asked {
 
     /// Completes the `secretcache` commands among the fixes.
     pub(crate) fn complete_fixes(&self, findings: &mut [Finding]) {
-        for fix in findings.iter_mut().filter_map(|finding| finding.mend.as_mut()) {
+        for fix in findings.iter_mut().filter_map(|finding| finding.fix.as_mut()) {
             *fix = self.complete(fix);
         }
     }

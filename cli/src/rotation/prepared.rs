@@ -51,7 +51,7 @@ impl Prepared {
             let text = format!(
                 "the secret is scheduled for deletion on {deleted} and cannot be read; restore it first"
             );
-            return Err(Failure::from(Error::new(ErrorKind::NotStaged, text)).mended_by(restoring(id)));
+            return Err(Failure::from(Error::new(ErrorKind::NotStaged, text)).fixed_by(restoring(id)));
         }
         let current = read(store, id, AWSCURRENT).await;
         let document = match (purpose, current) {

@@ -74,7 +74,7 @@ impl Recover {
             () => RecoveryMethod::LabelsFollow,
         };
         let recovery = prepared.subject().search(method).await?;
-        let can = recovery.plan != RecoveryPlan::NoWay;
+        let can = recovery.plan != RecoveryPlan::Impossible;
         let is_done = can && !self.dry_run;
         if is_done {
             note(&format!("{id}: {}", recovery.sentence));

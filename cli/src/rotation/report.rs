@@ -23,8 +23,8 @@ pub(crate) fn findings(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
         text += &format!("  - {}\n", finding.problem);
-        if let Some(mend) = &finding.mend {
-            text += &format!("    fix it with: {mend}\n");
+        if let Some(fix) = &finding.fix {
+            text += &format!("    fix it with: {fix}\n");
         }
     }
     text

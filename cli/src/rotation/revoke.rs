@@ -51,7 +51,7 @@ impl RevokePrevious {
             let is_under_way = error.kind() == ErrorKind::Conflict;
             let failure = Failure::from(error);
             let resume = || format!("secretcache rotate {} --resume", quoted(&self.secret_id));
-            if is_under_way { failure.mended_by(resume()) } else { failure }
+            if is_under_way { failure.fixed_by(resume()) } else { failure }
         })?;
         let whose = revocation.holder.as_deref().unwrap_or("the previous credential");
         let how = match revocation.result {

@@ -81,7 +81,7 @@ impl RotationContext<'_> {
     ///
     /// Errors of the store, and [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured) if the value is not a
     /// JSON object.
-    pub async fn look_at_adoption(
+    pub async fn inspect_adoption(
         &self,
         details: &Details,
         changes_ownership: bool,
@@ -105,7 +105,7 @@ impl RotationContext<'_> {
             Ok(Probe::Accepted) => {}
             Ok(Probe::Refused) => {
                 let fix = format!("secretcache recover {}", details.name);
-                adoption.findings.push(Finding::new("the resource refuses AWSCURRENT").mended_by(fix));
+                adoption.findings.push(Finding::new("the resource refuses AWSCURRENT").fixed_by(fix));
                 return Ok(adoption);
             }
             Err(error) => {
@@ -257,7 +257,7 @@ fn check_schema(current: &Document, details: &Details, adoption: &mut Adoption) 
         let resume = format!("secretcache rotate {} --resume", details.name);
         adoption.findings.push(
             Finding::new("a rotation is in progress; let it finish, or resume or revert it, first")
-                .mended_by(resume),
+                .fixed_by(resume),
         );
     }
     if let Some(function) = &adoption.function {

@@ -117,7 +117,7 @@ impl RotationContext<'_> {
         if let Some(problem) = problem.filter(|_| login.is_some()) {
             let other = recommendation.strategy.name();
             let fix = format!("secretcache rotate {} --strategy {other}", self.secret_id);
-            look.findings.push(Finding::new(problem).mended_by(fix));
+            look.findings.push(Finding::new(problem).fixed_by(fix));
         }
         let user = look.next_user().await?;
         if let (Backend::Target(target), Some(login)) = (self.backend, login) {
@@ -178,7 +178,7 @@ impl Look<'_> {
             Ok(Probe::Accepted) => return Ok(true),
             Ok(Probe::Refused) => {
                 let fix = format!("secretcache recover {}", self.subject.secret_id);
-                self.findings.push(Finding::new("the resource refuses AWSCURRENT").mended_by(fix));
+                self.findings.push(Finding::new("the resource refuses AWSCURRENT").fixed_by(fix));
             }
             Err(error) => self.findings.push(Finding::new(error.in_full())),
         }
@@ -291,7 +291,7 @@ impl Look<'_> {
                 "secretcache rotate {} --strategy alternating-users --users {},{user}",
                 self.subject.secret_id, *current
             );
-            self.findings.push(Finding::new(problem).mended_by(fix));
+            self.findings.push(Finding::new(problem).fixed_by(fix));
         }
         Ok(())
     }

@@ -169,10 +169,10 @@ fn rank(version: &VersionState) -> usize {
 fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], now: Timestamp) -> Verdict {
     let id = &details.name;
     let verdict = |health, sentence: String| Verdict { health, sentence, remedy: None };
-    let mended =
+    let fixable =
         |health, sentence: String, remedy: String| Verdict { health, sentence, remedy: Some(remedy) };
     if let Some(deleted) = details.deleted {
-        return mended(
+        return fixable(
             Health::Broken,
             format!("the secret is scheduled for deletion on {deleted} and cannot be read"),
             format!("aws secretsmanager restore-secret --secret-id {id}"),
@@ -199,11 +199,11 @@ fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], no
         }
         Login::NoValue => {
             let recover = format!("secretcache recover {id}");
-            return mended(Health::Broken, "the AWSCURRENT version has no value".into(), recover);
+            return fixable(Health::Broken, "the AWSCURRENT version has no value".into(), recover);
         }
         Login::Unusable(reason) => {
             let recover = format!("secretcache recover {id}");
-            return mended(Health::Broken, format!("AWSCURRENT is not a credential: {reason}"), recover);
+            return fixable(Health::Broken, format!("AWSCURRENT is not a credential: {reason}"), recover);
         }
         Login::Refused => return refused(id, whom, pending, versions),
         Login::Accepted | Login::NotTried => {}
@@ -231,12 +231,12 @@ fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], no
                 resume,
             ),
         };
-        return mended(Health::Rotating, format!("{works}; {sentence}"), remedy);
+        return fixable(Health::Rotating, format!("{works}; {sentence}"), remedy);
     }
     if let Some(next) = details.next_rotation.filter(|next| *next < now)
         && details.state.rotation_enabled == Some(true)
     {
-        return mended(
+        return fixable(
             Health::Ailing,
             format!("{works}, but its rotation is overdue (was due by {next})"),
             format!("aws secretsmanager rotate-secret --secret-id {id}"),

@@ -73,7 +73,7 @@ pub enum RecoveryPlan {
     /// Set the current password at the resource, as the administrator.
     GiveCurrentByAdministrator,
     /// Recovery is impossible: nothing logs in.
-    NoWay,
+    Impossible,
 }
 
 impl RotationContext<'_> {
@@ -118,7 +118,7 @@ impl RotationContext<'_> {
             }
             Some(version) => RecoveryPlan::MakeCurrent(version.id.clone()),
             None if method == RecoveryMethod::Administrator => RecoveryPlan::GiveCurrentByAdministrator,
-            None => RecoveryPlan::NoWay,
+            None => RecoveryPlan::Impossible,
         };
         let mut sentence = sentence(&plan, &search.reports, &state);
         let namesakes = match &search.accepted {
@@ -153,7 +153,9 @@ impl RotationContext<'_> {
     pub async fn carry_out(&self, recovery: &Recovery, observer: &dyn Observer) -> Result<(), Error> {
         match &recovery.plan {
             RecoveryPlan::None => return Ok(()),
-            RecoveryPlan::NoWay => return Err(Error::new(ErrorKind::Refused, recovery.sentence.clone())),
+            RecoveryPlan::Impossible => {
+                return Err(Error::new(ErrorKind::Refused, recovery.sentence.clone()));
+            }
             RecoveryPlan::Finish(_) => {
                 let strategy = self.strategy_object();
                 let Self { store, pause, settings, .. } = *self;
@@ -194,9 +196,9 @@ impl RotationContext<'_> {
             let requirements =
                 Requirements { login: &admin, user: current, other: None, keeps_former: false };
             if let Ok(diagnosis) = target.diagnose(requirements).await
-                && let Some(Finding { problem, mend }) = diagnosis.findings.into_iter().next()
+                && let Some(Finding { problem, fix }) = diagnosis.findings.into_iter().next()
             {
-                let fix = mend.map(|mend| format!("; fix it with: {mend}")).unwrap_or_default();
+                let fix = fix.map(|fix| format!("; fix it with: {fix}")).unwrap_or_default();
                 let text =
                     format!("the resource refuses AWSCURRENT although the password is right: {problem}{fix}");
                 return Error::new(ErrorKind::Misconfigured, text);
@@ -461,7 +463,7 @@ fn sentence(plan: &RecoveryPlan, tried: &[VersionReport], state: &SecretState) -
         RecoveryPlan::GiveCurrentByAdministrator => format!(
             "no version logs in ({refused} refused): let the administrator set the AWSCURRENT password on the server"
         ),
-        RecoveryPlan::NoWay => format!(
+        RecoveryPlan::Impossible => format!(
             "no version logs in ({refused} refused); an administrator can set the AWSCURRENT password on the server: run again with --administrator and, unless the secret names one, --master-secret; or try more versions with --attempts"
         ),
     }

@@ -159,8 +159,8 @@ impl Target for Redis {
                         "the user {:?} cannot change passwords; name an administrator's secret, or allow it to, which lets it change any user (but {ELASTICACHE})",
                         *asks
                     );
-                    let mend = format!("ACL SETUSER {} +acl|setuser +acl|save", *asks);
-                    vec![Finding::new(problem).mended_by(mend)]
+                    let fix = format!("ACL SETUSER {} +acl|setuser +acl|save", *asks);
+                    vec![Finding::new(problem).fixed_by(fix)]
                 }
                 Err(answer) => return Err(fault("ask about the user", &answer)),
             };
@@ -170,13 +170,13 @@ impl Target for Redis {
                     Ok(Saved::Kept) => {}
                     Ok(Saved::Nowhere(why)) => warnings.push(why.to_owned()),
                     Err(problem) => {
-                        let mend = format!(
+                        let fix = format!(
                             "ACL SETUSER {} +{}",
                             *asks,
                             problem.command.to_lowercase().replace(' ', "|")
                         );
                         let finding = Finding::new(problem.to_string());
-                        findings.push(if problem.is_denied { finding.mended_by(mend) } else { finding });
+                        findings.push(if problem.is_denied { finding.fixed_by(fix) } else { finding });
                     }
                 }
                 match self.replicas(&mut session, requirements.login).await {

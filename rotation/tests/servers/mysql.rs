@@ -211,7 +211,7 @@ async fn a_refused_grant_never_leads_to_a_user_that_may_do_less() {
     assert!(diagnosis.dual_passwords && diagnosis.server.starts_with("MySQL "), "{diagnosis:?}");
     assert!(!diagnosis.findings.is_empty());
     for finding in diagnosis.findings {
-        root.query_drop(finding.mend.expect("a statement")).await.unwrap();
+        root.query_drop(finding.fix.expect("a statement")).await.unwrap();
     }
     store.rotate(&strategy, &Settings::default()).await.unwrap();
     let mut client = session(&store.value(AWSCURRENT).unwrap()).await.unwrap();

@@ -172,8 +172,8 @@ async fn r3_what_could_not_be_saved_is_refused_before_anything_changes() {
     // Each dry run names the next missing command, until there is none.
     for _ in 0..3 {
         let seen = forecast(&store, &target).await;
-        let Some(mend) = seen.findings.first().and_then(|finding| finding.mend.clone()) else { break };
-        assert_eq!(server.say(&mend.split(' ').collect::<Vec<_>>()).trim(), "OK");
+        let Some(fix) = seen.findings.first().and_then(|finding| finding.fix.clone()) else { break };
+        assert_eq!(server.say(&fix.split(' ').collect::<Vec<_>>()).trim(), "OK");
     }
     store.rotate(&DualPassword { target: &target }, &Settings::default()).await.unwrap();
 

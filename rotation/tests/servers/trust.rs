@@ -75,7 +75,7 @@ async fn everything(store: &Store, settings: &Settings, strategy: StrategyName, 
             drop(cx.carry_out(&found, &Unobserved).await);
         }
     }
-    if let Ok(adoption) = cx.look_at_adoption(&details, true).await {
+    if let Ok(adoption) = cx.inspect_adoption(&details, true).await {
         drop(cx.adopt(&details, &adoption).await);
     }
     drop(cx.revoke_previous().await);
@@ -288,7 +288,7 @@ async fn only_the_operator_has_a_password_set_that_nobody_proved() {
         drop(store.runner(strategy.as_ref(), &settings).revert("s").await);
         for method in [RecoveryMethod::LabelsFollow, RecoveryMethod::ResourceFollows] {
             let found = cx.search(method).await.unwrap();
-            assert_eq!(found.plan, RecoveryPlan::NoWay, "{kind:?} {method:?}");
+            assert_eq!(found.plan, RecoveryPlan::Impossible, "{kind:?} {method:?}");
             cx.carry_out(&found, &Unobserved).await.unwrap_err();
         }
         assert_eq!(target.probe(&proven).await.unwrap(), Probe::Accepted, "{kind:?}");

@@ -60,7 +60,7 @@ async fn problems(store: &Store, target: &MySql, strategy: StrategyName) -> (Str
     };
     let forecast = context.forecast(Some(strategy), None).await.unwrap();
     let problems: Vec<_> = forecast.findings.iter().map(|finding| finding.problem.as_str()).collect();
-    (problems.join("\n"), forecast.findings.iter().filter_map(|finding| finding.mend.clone()).collect())
+    (problems.join("\n"), forecast.findings.iter().filter_map(|finding| finding.fix.clone()).collect())
 }
 
 #[tokio::test]
@@ -133,12 +133,12 @@ async fn r5_two_passwords_work_beside_a_password_history() {
     let strategy = DualPassword { target: &target };
     // An administrator alone cannot do it, and the dry run says so.
     let by_admin = store(&database, true);
-    let (problem, mends) = problems(&by_admin, &target, StrategyName::DualPassword).await;
+    let (problem, fixes) = problems(&by_admin, &target, StrategyName::DualPassword).await;
     assert!(problem.contains("password history") && problem.contains("single-user"), "{problem}");
     let error = by_admin.rotate(&strategy, &Settings::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
-    for mend in mends {
-        root.query_drop(mend).await.unwrap();
+    for fix in fixes {
+        root.query_drop(fix).await.unwrap();
     }
     for has_admin in [true, false] {
         root.query_drop("DROP USER app@'%'").await.unwrap();
@@ -259,12 +259,12 @@ async fn r10_what_a_server_would_refuse_is_found_beforehand() {
     let keeper = secret(&database.address, "keeper", "Keeper-password-1", "");
     let app = secret(&database.address, "app", "First-password-1", r#","masterarn":"master""#);
     let store = Store::new(app.clone(), Some(keeper.clone()));
-    let (problem, mends) = problems(&store, &target, StrategyName::SingleUser).await;
+    let (problem, fixes) = problems(&store, &target, StrategyName::SingleUser).await;
     assert!(problem.contains("SYSTEM_USER"), "{problem}");
     let error = store.rotate(&SingleUser { target: &target }, &Settings::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
-    for mend in mends {
-        root.query_drop(mend).await.unwrap();
+    for fix in fixes {
+        root.query_drop(fix).await.unwrap();
     }
     assert_eq!(problems(&store, &target, StrategyName::SingleUser).await.0, "");
     rotates(&Store::new(app, Some(keeper)), &target, &SingleUser { target: &target }).await;

@@ -19,7 +19,7 @@ impl MySql {
         let asks = current_user(connection).await?;
         let may_change_users = covers(&held, "CREATE USER", "*.*");
         let lacks = |privilege: &str, problem: String| {
-            Finding::new(problem).mended_by(format!("GRANT {privilege} ON *.* TO {asks};"))
+            Finding::new(problem).fixed_by(format!("GRANT {privilege} ON *.* TO {asks};"))
         };
         let mut used = None;
         if requirements.is_own() {
@@ -68,7 +68,7 @@ impl MySql {
             } else {
                 let problem = format!("{asks} cannot look up users");
                 findings
-                    .push(Finding::new(problem).mended_by(format!("GRANT SELECT ON `mysql`.* TO {asks};")));
+                    .push(Finding::new(problem).fixed_by(format!("GRANT SELECT ON `mysql`.* TO {asks};")));
             }
         }
         if let Some(name) = used {
@@ -110,7 +110,7 @@ async fn connections(connection: &mut Conn, asks: &str) -> Result<Option<Finding
         let problem = format!(
             "{asks} can have one connection at a time (MAX_USER_CONNECTIONS), but a rotation needs two; allow more, or name an administrator's secret"
         );
-        Finding::new(problem).mended_by(format!("ALTER USER {asks} WITH MAX_USER_CONNECTIONS 4;"))
+        Finding::new(problem).fixed_by(format!("ALTER USER {asks} WITH MAX_USER_CONNECTIONS 4;"))
     }))
 }
 
@@ -153,8 +153,8 @@ async fn history(
                 return Ok(None);
             }
             let what = "only the user itself can keep its password while a new one is added; grant this, or choose single-user";
-            let mend = format!("GRANT {PRIVILEGE} ON *.* TO {};", account.name);
-            Ok(Some(Finding::new(problem(what)).mended_by(mend)))
+            let fix = format!("GRANT {PRIVILEGE} ON *.* TO {};", account.name);
+            Ok(Some(Finding::new(problem(what)).fixed_by(fix)))
         }
     }
 }
@@ -205,7 +205,7 @@ async fn at_user(
         && !covers(held, SYSTEM_USER, "*.*")
     {
         let problem = format!("{used} has {SYSTEM_USER}, so {asks} needs it too to change that user");
-        findings.push(Finding::new(problem).mended_by(format!("GRANT {SYSTEM_USER} ON *.* TO {asks};")));
+        findings.push(Finding::new(problem).fixed_by(format!("GRANT {SYSTEM_USER} ON *.* TO {asks};")));
     }
     if requirements.other.is_none() {
         return Ok(findings);
@@ -224,7 +224,7 @@ async fn at_user(
     findings.extend(lacking.into_iter().map(|(object, names)| {
         let names = names.join(", ");
         let problem = format!("{asks} cannot grant {names} ON {object}, which {used} has");
-        Finding::new(problem).mended_by(format!("GRANT {names} ON {object} TO {asks} WITH GRANT OPTION;"))
+        Finding::new(problem).fixed_by(format!("GRANT {names} ON {object} TO {asks} WITH GRANT OPTION;"))
     }));
     Ok(findings)
 }

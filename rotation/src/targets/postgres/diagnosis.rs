@@ -95,8 +95,8 @@ async fn of_server(client: &Client, found: &mut Diagnosis, row: &Row, user: &str
     }
     if let Some(until) = row.get::<_, Option<String>>(9) {
         let problem = format!("the password of {named} has expired ({until}); every login is refused");
-        let mend = format!("ALTER ROLE {named} VALID UNTIL 'infinity';");
-        found.findings.push(Finding::new(problem).mended_by(mend));
+        let fix = format!("ALTER ROLE {named} VALID UNTIL 'infinity';");
+        found.findings.push(Finding::new(problem).fixed_by(fix));
     }
     if is_pooled(client, row.get(17)).await {
         found.server += ", behind a connection pooler";
@@ -116,7 +116,7 @@ fn of_sessions(found: &mut Diagnosis, row: &Row, user: &str) {
             Finding::new(format!(
                 "{named} can have {limit} sessions and has {open} open, so the rotation cannot log in"
             ))
-            .mended_by(format!("ALTER ROLE {named} CONNECTION LIMIT {};", open + 1)),
+            .fixed_by(format!("ALTER ROLE {named} CONNECTION LIMIT {};", open + 1)),
         );
     }
 }
@@ -144,12 +144,12 @@ async fn of_administrator(
     } else if requirements.other.is_some() && row.get(14) && !row.get::<_, bool>(15) {
         found.findings.push(
             Finding::new(format!("{named} has CREATEDB, which {asks} cannot give to a second user"))
-                .mended_by(format!("ALTER ROLE {asks} CREATEDB;")),
+                .fixed_by(format!("ALTER ROLE {asks} CREATEDB;")),
         );
     }
     if !may_create {
         let problem = format!("{asks} can neither create nor change users");
-        found.findings.push(Finding::new(problem).mended_by(format!("ALTER ROLE {asks} CREATEROLE;")));
+        found.findings.push(Finding::new(problem).fixed_by(format!("ALTER ROLE {asks} CREATEROLE;")));
     }
     let other = requirements.other.map(Document::username).transpose()?;
     // Since version 16, CREATEROLE alone does not allow changing or granting other roles.
@@ -165,7 +165,7 @@ async fn of_administrator(
             let problem = format!("{asks} has no ADMIN option on {role}, so it cannot change that role");
             found
                 .findings
-                .push(Finding::new(problem).mended_by(format!("GRANT {role} TO {asks} WITH ADMIN OPTION;")));
+                .push(Finding::new(problem).fixed_by(format!("GRANT {role} TO {asks} WITH ADMIN OPTION;")));
         }
     }
     if let Some(other) = other {
@@ -210,7 +210,7 @@ async fn of_second_user(
             Finding::new(format!(
                 "{named} acts as {theirs:?} from the start of every session, but the user in use does not"
             ))
-            .mended_by(format!("ALTER ROLE {named} RESET role;")),
+            .fixed_by(format!("ALTER ROLE {named} RESET role;")),
         );
     }
     Ok(())
