@@ -1,4 +1,4 @@
-"""Runs the scenarios that all languages share, in C: `programs/scenario.c` with a scripted source, in real time."""
+"""Runs the scenarios shared by all languages in C: `programs/scenario.c` with a scripted source, in real time."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ TIMES, OTHERS = {"ttl", "max_wait", "max_stale"}, {"max_size", "stale_on_denied"
 
 
 def hexed(value: Any) -> str:
-    """Write a value as the program does."""
+    """Format a value like the program."""
     binary = isinstance(value, dict)
     return f"{'b' if binary else 's'} {(bytes(value['bytes']) if binary else value.encode()).hex()}"
 
 
 class World:
-    """The program, and one scenario in it."""
+    """The program, running one scenario."""
 
     def __init__(self, program: Path, scenario: dict[str, Any]) -> None:
         self.scale: float = scenario.get("real_time", 1)
@@ -56,7 +56,7 @@ class World:
             assert self.say(line) == ""
 
     def say(self, line: str) -> str:
-        """Have a step done, and give what came of it."""
+        """Send one line to the program and return its answer."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(line + "\n")
@@ -66,13 +66,13 @@ class World:
         return answer.rstrip("\n")
 
     def changes(self, step: dict[str, Any]) -> Iterator[str]:
-        """Write a step that changes the world as lines."""
+        """Yield the lines for a step that changes the store or the resource."""
         if fault := step.get("fail"):
             assert fault.keys() <= {"code", "message", "on", "of"}, fault
             name, where = ("fail_of", fault["of"]) if "of" in fault else ("fail", fault.get("on", []))
             yield "\t".join([name, fault["code"], fault["message"], ",".join(where)])
-        elif "mend" in step:
-            yield "mend"
+        elif "restore" in step:
+            yield "restore"
         elif "resource" in step:
             resource = step["resource"]
             assert resource.keys() <= {"accepts", "fails"}, step
@@ -88,7 +88,7 @@ class World:
                 yield f"arn\t{name}\t{held['arn']}"
 
     def login(self, version: str) -> str:
-        """Write the user name and password of a version as the program takes them; nothing if it has none."""
+        """Format the user name and password of a version for the program; return "" if it has none."""
         try:
             fields = json.loads(self.versions.get(version, ""))
         except ValueError:
@@ -111,7 +111,7 @@ class World:
         }
         (verb,) = step.keys() & verbs
         assert step.keys() <= {verb} | BESIDE.get(verb, set()), step
-        if verb in ("store", "fail", "mend", "resource"):
+        if verb in ("store", "fail", "restore", "resource"):
             later = f"after\t{step['after'] * self.scale}\t" if "after" in step else ""
             for line in self.changes(step):
                 assert self.say(later + line) == ""
@@ -159,7 +159,7 @@ class World:
         self.say(f"hold\t{int(step['hold'])}")
 
     def do_pass(self, step: dict[str, Any]) -> None:
-        # The passing of time is what these scenarios are about: there is nothing else to wait for.
+        # These scenarios are about the passing of time, so there is nothing else to wait for.
         time.sleep(step["pass"] * self.scale)
 
     def do_calls(self, step: dict[str, Any]) -> None:
@@ -188,7 +188,7 @@ class World:
         assert len(self.say("calls").split()) <= step["at_most"]["calls"]
 
     def end(self) -> None:
-        """Let the program end, and see that it does."""
+        """End the program, and check that it exits successfully."""
         self.process.communicate(timeout=60)
         assert self.process.returncode == 0
 

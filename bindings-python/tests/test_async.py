@@ -21,7 +21,7 @@ CLIENTS = (*TRANSPORTS, "coroutines")
 every_client = pytest.mark.parametrize("client", CLIENTS)
 SYNCHRONOUS = {
     *("peek", "invalidate", "watch", "is_outdated", "stats"),
-    *("on_new_version", "on_stale", "on_error", "on_other_version", "on_replica"),
+    *("on_new_version", "on_stale", "on_error", "on_fallback_login", "on_replica"),
 }
 
 

@@ -44,7 +44,7 @@ def test_p1_an_outage_is_not_made_worse_by_a_storm_of_retries(service: Service) 
     assert service.count(DESCRIBE) <= 3
 
 
-@pytest.mark.ours_only("P1b: a secret keeps its old error for up to an hour after the cause is mended")
+@pytest.mark.ours_only("P1b: a secret keeps its old error for up to an hour after the cause is fixed")
 def test_p1b_a_mended_secret_works_within_its_interval(service: Service) -> None:
     config = SecretCacheConfig(secret_refresh_interval=1, exception_retry_delay_base=600)
     cache = SecretCache(config, service)

@@ -115,7 +115,7 @@ ORDERS = [
 
 
 @pytest.mark.parametrize(("order", "answers", "says"), ORDERS)
-def test_whatever_the_order_of_installs_it_is_named_and_can_be_mended(
+def test_whatever_the_order_of_installs_it_is_named_and_can_be_fixed(
     tmp_path: Path, wheels: Path, order: str, answers: str, says: str | None
 ) -> None:
     place = Place(tmp_path / "venv", wheels)
@@ -130,8 +130,8 @@ def test_whatever_the_order_of_installs_it_is_named_and_can_be_mended(
         return
     assert "python -m secretcache doctor" in place.warning()
     assert status == 1
-    mended = place.sh(remedy(report, "the drop-in"))
-    assert mended.returncode == 0, mended.stderr[-2000:]
+    fixed = place.sh(remedy(report, "the drop-in"))
+    assert fixed.returncode == 0, fixed.stderr[-2000:]
     assert place.answers() == "ours"
     assert place.warning() == ""
     assert place.doctor()[0] == 0

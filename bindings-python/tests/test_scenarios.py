@@ -247,7 +247,7 @@ class World:
             "close": lambda _: self.cache.close(),
             "store": lambda step: self.store.change(step["store"]),
             "fail": lambda step: setattr(self.store, "fault", step["fail"]),
-            "mend": lambda _: setattr(self.store, "fault", None),
+            "restore": lambda _: setattr(self.store, "fault", None),
             # These scenarios are about the passage of time: there is no event to wait for.
             "pass": lambda step: time.sleep(step["pass"] * self.scale),
             "calls": lambda step: self.take_calls(step["calls"]["host"]),

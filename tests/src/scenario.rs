@@ -90,7 +90,7 @@ pub struct Step {
     pub close: Option<bool>,
     pub store: Option<BTreeMap<String, Held>>,
     pub fail: Option<Fault>,
-    pub mend: Option<bool>,
+    pub restore: Option<bool>,
     pub hold: Option<bool>,
     pub pass: Option<u64>,
     pub suspend: Option<u64>,
@@ -211,7 +211,7 @@ impl Step {
             self.close == Some(true),
             self.store.is_some(),
             self.fail.is_some(),
-            self.mend == Some(true),
+            self.restore == Some(true),
             self.hold.is_some(),
             self.pass.is_some(),
             self.suspend.is_some(),
@@ -240,7 +240,7 @@ impl Step {
             || self.connected.is_some()
             || self.tried.is_some();
         let can_be_later =
-            self.store.is_some() || self.resource.is_some() || self.fail.is_some() || self.mend.is_some();
+            self.store.is_some() || self.resource.is_some() || self.fail.is_some() || self.restore.is_some();
         let stray = (!is_read && of_reads)
             || (self.value.is_some() && !is_read && self.peek.is_none())
             || (self.error.is_some() && !is_read && !is_connect && self.refresh.is_none())

@@ -47,7 +47,7 @@ impl Relay {
         self.running.lock().unwrap().take().expect("it runs").abort();
     }
 
-    async fn mend(&self) {
+    async fn restore(&self) {
         let listener = TcpListener::bind(self.url.trim_start_matches("http://")).await.unwrap();
         *self.running.lock().unwrap() = Some(tokio::spawn(forward(listener, self.to.clone())));
     }
@@ -115,7 +115,7 @@ impl World {
         self.handle.add_fault(fault)
     }
 
-    fn mend(&self) {
+    fn restore(&self) {
         self.handle.clear_faults();
     }
 }
@@ -174,7 +174,7 @@ async fn a_region_that_is_down_from_the_start_is_replaced_and_comes_back_by_itse
     assert_eq!(replicas(&told), [""; 0], "reported once");
     assert!(cache.stats().replica_reads >= 2);
 
-    world.relay.mend().await;
+    world.relay.restore().await;
     until("its own Region is read again", async || {
         read(&cache).await;
         cache.stats().api_calls.contains_key("DescribeSecret") && {
@@ -212,7 +212,7 @@ async fn a_region_that_hangs_costs_one_read_the_bound() {
     assert_eq!(cache.stats().replica_reads, 4, "later reads skip the Region that hangs");
     assert_eq!(cache.get(&arn).await.unwrap().arn(), Some(&*arn));
     assert_eq!(cache.stats().api_calls["GetSecretValue"], calls + 4, "with either id");
-    world.mend();
+    world.restore();
     cache.refresh("db").await.unwrap();
     assert_eq!(cache.stats().replica_reads, 5, "a forced refresh reads the secret's own Region");
 }
@@ -243,7 +243,7 @@ async fn a_replica_that_is_behind_moves_nothing_back() {
     assert!(behind.message().contains("its replica in eu-west-1"), "{behind}");
 
     // It catches up, and serves newer versions.
-    world.mend();
+    world.restore();
     world.spoil("us-east-1", broken()).await;
     until("the replica confirms", async || {
         read(&cache).await;

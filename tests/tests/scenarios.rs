@@ -155,7 +155,7 @@ impl World {
             }
         } else if let Some(fault) = &step.fail {
             self.fault = Some(fault.clone());
-        } else if step.mend.is_some() {
+        } else if step.restore.is_some() {
             self.fault = None;
         } else if let Some(is_held) = step.hold {
             self.is_held = is_held;

@@ -18,7 +18,7 @@ BESIDE = {
     "connect": {"stages", "timeout", "connected", "error", "tried"},
     "store": {"after"},
     "fail": {"after"},
-    "mend": {"after"},
+    "restore": {"after"},
     "resource": {"after"},
 }
 """Fields allowed next to a step's verb; other verbs allow none."""

@@ -1,5 +1,5 @@
-/* Does what `test_scenarios.py` says, a line for each step with fields between tabs, and answers with a line.
- * Arguments are settings, NAME=NUMBER. */
+/* Executes the steps of `test_scenarios.py`: reads one line per step, with fields separated by tabs, and answers with
+ * one line. Arguments are settings, NAME=NUMBER. */
 #include <pthread.h>
 #include <time.h>
 
@@ -28,7 +28,7 @@ static void note(char *list, const char *line)
     pthread_mutex_unlock(&lock);
 }
 
-/* What a result is called in scenarios: SECRETCACHE_NOT_JSON is not_json. */
+/* Returns the name of a result in scenarios: SECRETCACHE_NOT_JSON is not_json. */
 static const char *kind(secretcache_result result, char *name)
 {
     strcpy(name, secretcache_result_name(result).data + strlen("SECRETCACHE_"));
@@ -87,7 +87,7 @@ static int split(char *line, char **field)
     return count;
 }
 
-/* Lets happen what was to happen by now. */
+/* Applies the changes that are due by now. */
 static void catch_up(void)
 {
     pthread_mutex_lock(&lock);
@@ -112,7 +112,7 @@ static size_t from_hex(char *text)
     return length;
 }
 
-/* Changes the world; tells whether it was such a step. */
+/* Executes a step that changes the store or the resource. Returns whether it was such a step. */
 static int change(char **field, int count)
 {
     if (!strcmp(field[0], "put") && count == 5) {
@@ -125,12 +125,12 @@ static int change(char **field, int count)
         store_fail(store, field[1], field[2], field[3]);
     } else if (!strcmp(field[0], "fail_of") && count == 4) {
         store_fail_of(store, field[1], field[2], field[3]);
-    } else if (!strcmp(field[0], "mend")) {
+    } else if (!strcmp(field[0], "restore")) {
         store_fail(store, NULL, "", "");
     } else if (!strcmp(field[0], "hold") && count == 2) {
         store_hold(store, *field[1] == '1');
     } else if (!strcmp(field[0], "resource") && count == 3) {
-        /* Credentials, each USER/PASSWORD between bars. */
+        /* The accepted credentials, each as |USER/PASSWORD|. */
         resource_fails = *field[1] == '1';
         strcpy(accepts, field[2]);
     } else {
@@ -183,7 +183,7 @@ static void read_at_once(char **field)
     static struct read reads[256];
     int count = atoi(field[4]);
     CHECK(count <= 256);
-    /* An id may hold what ends a line here. */
+    /* Ids are in hexadecimal, because they can contain tabs and line ends. */
     field[1][from_hex(field[1])] = '\0';
     for (int number = 0; number < count; number++) {
         reads[number].field = field;
@@ -306,7 +306,7 @@ int main(int argc, char **argv)
     for (int number = 1; number < argc; number++) {
         set(config, argv[number]);
     }
-    /* A held service hangs longer than any scenario takes. */
+    /* Requests to a held service must not time out before the scenario ends. */
     OK(secretcache_config_set_timeout(config, 600000, &error));
     OK(secretcache_config_on_new_version(config, on_new_version, NULL, NULL, &error));
     OK(secretcache_config_on_stale(config, on_stale, NULL, NULL, &error));
