@@ -25,15 +25,16 @@
  * - Results. A function that can fail returns SECRETCACHE_OK or the reason. Outputs (`..._out`) are written only on
  *   success. `error_out` may be NULL; on failure it gets an error that the caller frees with `secretcache_error_free`,
  *   and on success it is not changed.
- * - Arguments. NULL fails with SECRETCACHE_NULL_ARGUMENT, or gives "nothing" in functions without a result, unless a
- *   function says what NULL means. Text is UTF-8 with a length; anything else fails with SECRETCACHE_INVALID_TEXT. Texts
- *   and structures are read only during the call.
- * - Ownership. What a function `..._new` returns or writes to `..._out` as a pointer belongs to the caller, who frees it
- *   once with the `_free` function of its type. Returned texts and bytes belong to the object that they come from.
- * - Threads. Any number of threads may use a `secretcache_cache` at the same time; any other object, only one thread at a
- *   time. No function may be called from a signal handler.
- * - Forks. A forked child may use what it inherited: caches start empty there, values stay as they are. Other objects
- *   must not be in use by another thread at the moment of the fork.
+ * - Arguments. Unless a function says what NULL means, NULL fails with SECRETCACHE_NULL_ARGUMENT. A function without
+ *   a result code then does nothing, or returns the same as if there were no data (0, -1, false, NULL or no text).
+ *   Text is UTF-8 with a length; anything else fails with SECRETCACHE_INVALID_TEXT. Texts and structures are read only
+ *   during the call.
+ * - Ownership. An object that a function returns or writes to `..._out` as a pointer belongs to the caller, who frees
+ *   it once with the `_free` function of its type. Returned texts and bytes belong to the object that they come from.
+ * - Threads. Any number of threads may use a `secretcache_cache` at the same time; only one thread at a time may use
+ *   any other object. No function may be called from a signal handler.
+ * - Forks. A forked child can use the objects that it inherits: caches start empty there, and values stay as they are.
+ *   Objects other than caches must not be in use by another thread at the moment of the fork.
  * - Secrets never appear in errors, events or logs.
  */
 #ifndef SECRETCACHE_H
@@ -48,13 +49,14 @@
 #include <string.h>
 #endif
 
-/* The names of the enumerations are those of integer types in C before C23, and enumerations in C++: as intended. */
+/* In C before C23, the names of the enumerations are also those of integer types, which -Wc++-compat warns about. This
+ * is intended. */
 #if defined(__GNUC__) && !defined(__cplusplus) && !defined(SECRETCACHE_FFI)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wc++-compat"
 #endif
 
-/** The version of this header; `secretcache_version` tells that of the library. */
+/** The version of this header; `secretcache_version` returns the version of the library. */
 #define SECRETCACHE_VERSION "0.1.0"
 #define SECRETCACHE_VERSION_MAJOR 0
 #define SECRETCACHE_VERSION_MINOR 1
@@ -79,7 +81,7 @@ enum secretcache_result
      */
     SECRETCACHE_OK = 0,
     /**
-     * A pointer is NULL that must not be. Fix the call.
+     * A pointer is NULL but must not be. Fix the call.
      */
     SECRETCACHE_NULL_ARGUMENT = 1,
     /**
@@ -204,7 +206,7 @@ typedef uint32_t secretcache_result;
 #endif // __cplusplus
 
 /**
- * The counters. They start at zero with the process and only grow.
+ * The counters of a cache. They start at zero in each process and only grow.
  */
 enum secretcache_counter
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -250,9 +252,9 @@ enum secretcache_counter
     /**
      * Accepted logins with a version other than the current one.
      */
-    SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION = 9,
+    SECRETCACHE_COUNTER_FALLBACK_LOGINS = 9,
     /**
-     * Logins refused. A rotation costs one, and one more for each login in progress at that moment.
+     * Refused logins. A rotation costs one, and one more for each login in progress at that moment.
      */
     SECRETCACHE_COUNTER_LOGINS_REFUSED = 10,
     /**
@@ -289,10 +291,15 @@ enum secretcache_event_kind
      */
     SECRETCACHE_EVENT_ERROR = 3,
     /**
-     * From now on a secret is read from its replica in another Region, because its own does not answer; sent once, and again
-     * only after its own Region has answered.
+     * From now on a secret is read from its replica in another Region, because its own Region does not respond; sent
+     * once, and again only after its own Region has responded.
      */
     SECRETCACHE_EVENT_REPLICA = 4,
+    /**
+     * A login succeeded with a version other than the current one, as happens in the middle of a rotation. If it
+     * continues, the current version does not work. Sent with the first such login, then at most once a minute.
+     */
+    SECRETCACHE_EVENT_FALLBACK_LOGIN = 5,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -303,7 +310,7 @@ typedef uint32_t secretcache_event_kind;
 #endif // __cplusplus
 
 /**
- * The result of a login. Success is 0, as usual in C, so a function that returns a `bool` or a count would say the
+ * The result of a login. Success is 0, as usual in C, so a function that returns a `bool` or a count would report the
  * opposite of what it means. C++ rejects such a function; C may not even warn.
  */
 enum secretcache_login
@@ -316,7 +323,7 @@ enum secretcache_login
      */
     SECRETCACHE_LOGIN_ACCEPTED = 0,
     /**
-     * The user name or password was refused: another version is tried.
+     * The user name or password was refused: `secretcache_connect` tries another version.
      */
     SECRETCACHE_LOGIN_REFUSED = 1,
     /**
@@ -358,13 +365,13 @@ typedef uint32_t secretcache_log_level;
 #endif // __cplusplus
 
 /**
- * The answer of a source. One thread may use it at a time.
+ * The answer of a source to one request. One thread may use it at a time.
  */
 typedef struct secretcache_answer secretcache_answer;
 
 /**
  * A cache of secrets. Any number of threads may use it at the same time. It starts no thread and sends no request
- * before the first read; a forked child starts afresh with its own first read.
+ * before the first read; a forked child starts with an empty cache at its own first read.
  */
 typedef struct secretcache_cache secretcache_cache;
 
@@ -380,8 +387,8 @@ typedef struct secretcache_config secretcache_config;
 typedef struct secretcache_credential secretcache_credential;
 
 /**
- * An error. It never contains a secret. Free it with `secretcache_error_free`, unless a callback got it; then it is
- * valid until the callback returns.
+ * An error. It never contains a secret. Free it with `secretcache_error_free`, unless it was passed to a callback;
+ * then it is valid until the callback returns.
  */
 typedef struct secretcache_error secretcache_error;
 
@@ -396,9 +403,9 @@ typedef struct secretcache_read secretcache_read;
 typedef struct secretcache_stats secretcache_stats;
 
 /**
- * Holds one version of a secret, or one field of it. It is empty until a function fills it, and can be filled again
- * and again. It keeps its version in memory even after the cache is freed; the bytes are wiped when neither the cache
- * nor any value holds them. One thread may use it at a time.
+ * Holds one version of a secret, or one field of it. It is empty until a function fills it, and can be filled any
+ * number of times. It keeps its version in memory even after the cache is freed; the bytes are wiped when neither the
+ * cache nor any value holds them. One thread may use it at a time.
  *
  * Reads are fastest with one value for each secret and thread: a value that already holds the requested version is not
  * filled again.
@@ -406,13 +413,13 @@ typedef struct secretcache_stats secretcache_stats;
 typedef struct secretcache_value secretcache_value;
 
 /**
- * While a watch exists, its secret counts as in use.
+ * Makes its secret count as in use while it exists.
  */
 typedef struct secretcache_watch secretcache_watch;
 
 /**
- * Borrowed text in UTF-8, with its length in bytes. It need not end in a NUL, unless the function that returns it says
- * so. `data` is NULL if there is no text.
+ * Borrowed text in UTF-8, with its length in bytes. It ends in a NUL only if the function that returns it says so.
+ * `data` is NULL if there is no text.
  */
 typedef struct secretcache_str {
     /**
@@ -420,14 +427,15 @@ typedef struct secretcache_str {
      */
     const char *data;
     /**
-     * How many bytes there are, without a final NUL.
+     * The number of bytes, without a final NUL.
      */
     size_t length;
 } secretcache_str;
 
 /**
  * Selects a version of a secret by staging label or by version id; `data` of the other one is NULL. If both are NULL,
- * or the selector is, it is the version labelled AWSCURRENT. Setting both fails with SECRETCACHE_INVALID_ARGUMENT.
+ * or the pointer to the selector is, it selects the version labelled AWSCURRENT. Setting both fails with
+ * SECRETCACHE_INVALID_ARGUMENT.
  */
 typedef struct secretcache_version_selector {
     /**
@@ -449,8 +457,8 @@ typedef void (*secretcache_fetch_function)(void *user_data,
                                            struct secretcache_answer *answer);
 
 /**
- * Asks the store for the versions of a secret and their labels, without values. Texts are valid until the function
- * returns.
+ * Asks the store for the versions of a secret and their staging labels, without values. Texts are valid until the
+ * function returns.
  */
 typedef void (*secretcache_describe_function)(void *user_data,
                                               struct secretcache_str secret_id,
@@ -463,7 +471,7 @@ typedef void (*secretcache_release)(void *user_data);
 
 /**
  * Fetches the current versions of several secrets from the store. `answers` has one answer for each of the `count`
- * ids, in the same order; each must be ended like the answer to a single request. Both arrays and the texts are valid
+ * ids, in the same order; end each of them like the answer to a single request. Both arrays and the texts are valid
  * until the function returns, the answers until they are ended.
  */
 typedef void (*secretcache_fetch_batch_function)(void *user_data,
@@ -474,16 +482,16 @@ typedef void (*secretcache_fetch_batch_function)(void *user_data,
 /**
  * A custom source of secrets, for programs with their own transport.
  *
- * The functions run on threads of this library ("secretcache"), several at a time, with all signals blocked. They may
- * block, and may answer before they return or later, from any thread. End each answer exactly once, with
+ * The functions run on threads of this library ("secretcache"), several at a time, with all signals blocked. They can
+ * block, and can answer before they return or later, from any thread. End each answer exactly once, with
  * `secretcache_answer_succeed`, `secretcache_answer_fail` or `secretcache_answer_fail_as_service`. An answer that
- * comes after the timeout of the settings is discarded. The functions must answer from the store each time, never from
- * their own cache. They must not call functions of this library that wait, leave by `longjmp`, or throw. In a forked
- * child they are called with the same user data.
+ * comes after the timeout of the settings is discarded. The functions must read from the store each time, never from a
+ * cache of their own. They must not call functions of this library that wait, leave by `longjmp`, or throw. In a
+ * forked child they are called with the same user data.
  */
 typedef struct secretcache_source {
     /**
-     * `sizeof(secretcache_source)`, by which later versions know which fields there are.
+     * `sizeof(secretcache_source)`, so that later versions of the library know which fields exist.
      */
     size_t size;
     /**
@@ -495,11 +503,11 @@ typedef struct secretcache_source {
      */
     secretcache_fetch_function fetch;
     /**
-     * NULL if the store cannot do this; refreshes then fetch.
+     * NULL if the store cannot do this; refreshes then use `fetch`.
      */
     secretcache_describe_function describe;
     /**
-     * Called once, on any thread, when no function will be called any more. May be NULL.
+     * Called once, on any thread, when no other function will be called again. NULL is allowed.
      */
     secretcache_release release;
     /**
@@ -514,11 +522,11 @@ typedef struct secretcache_source {
  */
 typedef struct secretcache_request {
     /**
-     * The secret.
+     * The id of the secret.
      */
     struct secretcache_str secret_id;
     /**
-     * Which version of it; ignored by `describe`.
+     * The version; ignored by `describe`.
      */
     struct secretcache_version_selector version;
 } secretcache_request;
@@ -544,17 +552,17 @@ typedef struct secretcache_ffi_source {
      */
     secretcache_ffi_fetch_function fetch;
     /**
-     * NULL if the store cannot do this; refreshes then fetch.
+     * NULL if the store cannot do this; refreshes then use `fetch`.
      */
     secretcache_ffi_fetch_function describe;
     /**
-     * Called once, on any thread, when no function will be called any more. May be NULL.
+     * Called once, on any thread, when no other function will be called again. NULL is allowed.
      */
     secretcache_release release;
 } secretcache_ffi_source;
 
 /**
- * A refresh found a new version. Ids and label are empty if they are not known.
+ * Called when a refresh found a new version. Ids and label are empty if they are not known.
  */
 typedef void (*secretcache_on_new_version)(void *user_data,
                                            struct secretcache_str secret_id,
@@ -563,8 +571,8 @@ typedef void (*secretcache_on_new_version)(void *user_data,
                                            struct secretcache_str new_version_id);
 
 /**
- * Reads begin to get a value that could not be refreshed in time; sent once per outage. `age_ms` is the time since its
- * last successful refresh. `error` is NULL if the source has not responded yet.
+ * Called when reads begin to get a value that could not be refreshed in time, once per outage. `age_ms` is the time
+ * since the value's last successful refresh. `error` is NULL if the source has not responded yet.
  */
 typedef void (*secretcache_on_stale)(void *user_data,
                                      struct secretcache_str secret_id,
@@ -572,15 +580,15 @@ typedef void (*secretcache_on_stale)(void *user_data,
                                      const struct secretcache_error *error);
 
 /**
- * A fetch or refresh failed.
+ * Called when a fetch or refresh failed.
  */
 typedef void (*secretcache_on_error)(void *user_data,
                                      struct secretcache_str secret_id,
                                      const struct secretcache_error *error);
 
 /**
- * A line for the program's log: SECRETCACHE_LOG_INFO for a new version, SECRETCACHE_LOG_WARNING for a problem, at most
- * once a minute for each secret. `text` ends in a NUL.
+ * Called with a line for the program's log. `level` is SECRETCACHE_LOG_INFO for a new version, or
+ * SECRETCACHE_LOG_WARNING for a problem, at most once a minute for each secret. `text` ends in a NUL.
  */
 typedef void (*secretcache_on_log)(void *user_data, uint32_t level, struct secretcache_str text);
 
@@ -589,11 +597,11 @@ typedef void (*secretcache_on_log)(void *user_data, uint32_t level, struct secre
  */
 typedef struct secretcache_event {
     /**
-     * `sizeof(secretcache_event)` in the library, by which programs know which fields there are.
+     * `sizeof(secretcache_event)` in the library, so that programs know which fields exist.
      */
     size_t size;
     /**
-     * Which kind of event it is.
+     * The kind of event.
      */
     secretcache_event_kind kind;
     /**
@@ -601,15 +609,16 @@ typedef struct secretcache_event {
      */
     struct secretcache_str secret_id;
     /**
-     * For a new version: the staging label that moved.
+     * For a new version: the staging label that moved. For a fallback login: the staging label of the version that logged
+     * in.
      */
     struct secretcache_str version_stage;
     /**
-     * For a new version: the version before.
+     * For a new version: the id of the version before.
      */
     struct secretcache_str old_version_id;
     /**
-     * For a new version: its id.
+     * For a new version: its id. For a fallback login: the id of the version that logged in.
      */
     struct secretcache_str new_version_id;
     /**
@@ -617,11 +626,11 @@ typedef struct secretcache_event {
      */
     uint64_t age_ms;
     /**
-     * For a failure, a read from a replica, and a stale value if the source has responded: the error.
+     * For a failed fetch or refresh, a read from a replica, and a stale value if the source has responded: the error.
      */
     const struct secretcache_error *error;
     /**
-     * What happened, as a line for a log. Ends in a NUL.
+     * The event as a line for a log. Ends in a NUL.
      */
     struct secretcache_str text;
     /**
@@ -644,7 +653,7 @@ typedef struct secretcache_bytes {
      */
     const uint8_t *data;
     /**
-     * How many bytes there are.
+     * The number of bytes.
      */
     size_t length;
 } secretcache_bytes;
@@ -677,17 +686,17 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * The version of the library at run time, such as "0.1.0"; SECRETCACHE_VERSION is the header's. Ends in a NUL, and
- * is always valid.
+ * Returns the version of the library at run time, such as "0.1.0"; SECRETCACHE_VERSION is the header's. Ends in a
+ * NUL, and is always valid.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_version(void);
 
 /**
  * Sets how many threads the library has in this process; call it before the first read. `workers` handle requests
- * and timers; up to `blocking` more, started on demand, handle name look-ups, credential files and the functions
- * of sources. Each is 1 to 64; the defaults are 1 and 4. One more thread, "secretcache-events", starts when there
- * is something to call back. All of them block all signals, and inherit CPU affinity and scheduling.
+ * and timers. Up to `blocking` more, started on demand, resolve host names, read credential files and run the
+ * functions of sources. Each is 1 to 64; the defaults are 1 and 4. One more thread, "secretcache-events", starts
+ * when there is a callback to run. All of them block all signals, and inherit CPU affinity and scheduling.
  *
  * Fails with SECRETCACHE_INVALID_ARGUMENT if the threads are already running.
  */
@@ -699,56 +708,57 @@ secretcache_result secretcache_set_threads(size_t workers,
 /**
  * Ends the background work of this process, and waits at most `timeout_ms` for requests and callbacks in progress.
  * Reads from memory still work; from then on, anything that needs the source fails with SECRETCACHE_CLOSED,
- * including asynchronous reads in progress. If this returns in time, no callback runs any more, except `release`.
- * A callback may call it, and is then not waited for. Needed only by programs that must exit with no threads
- * running, for example under a leak checker.
+ * including asynchronous reads in progress. If this returns in time, no callback runs afterwards, except
+ * `release`. If a callback calls it, it does not wait for that callback. Needed only by programs that must exit
+ * with no threads running, for example under a leak checker.
  */
 SECRETCACHE_API
 void secretcache_shutdown(uint64_t timeout_ms);
 
 /**
- * The kind of error; SECRETCACHE_OK for NULL.
+ * Returns the kind of error; SECRETCACHE_OK for NULL.
  */
 SECRETCACHE_API secretcache_result secretcache_error_code(const struct secretcache_error *error);
 
 /**
- * One line that says what is wrong and what to do. Ends in a NUL, and is valid as long as the error.
+ * Returns one line that says what is wrong and what to do. Ends in a NUL, and is valid as long as the error.
  */
 SECRETCACHE_API struct secretcache_str secretcache_error_message(const struct secretcache_error *error);
 
 /**
- * Whether a retry may help. The cache itself retries, with backoff.
+ * Returns whether a retry may help. The cache itself retries, with backoff.
  */
 SECRETCACHE_API bool secretcache_error_is_transient(const struct secretcache_error *error);
 
 /**
- * The service's error code, such as ResourceNotFoundException; no text if the service did not respond. Ends in a
- * NUL, and is valid as long as the error.
+ * Returns the service's error code, such as ResourceNotFoundException; no text if the service did not respond.
+ * Ends in a NUL, and is valid as long as the error.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_error_service_code(const struct secretcache_error *error);
 
 /**
- * The operation that failed, such as GetSecretValue; no text if the service did not respond. Ends in a NUL, and is
- * valid as long as the error.
+ * Returns the operation that failed, such as GetSecretValue; no text if the service did not respond. Ends in a
+ * NUL, and is valid as long as the error.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_error_operation(const struct secretcache_error *error);
 
 /**
- * The request id to quote to AWS support; no text if there is none. Ends in a NUL, and is valid as long as the
- * error.
+ * Returns the request id to quote to AWS support; no text if there is none. Ends in a NUL, and is valid as long as
+ * the error.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_error_request_id(const struct secretcache_error *error);
 
 /**
- * The HTTP status of the response; 0 if there was none.
+ * Returns the HTTP status of the response; 0 if there was none.
  */
 SECRETCACHE_API uint16_t secretcache_error_http_status(const struct secretcache_error *error);
 
 /**
- * Returns a copy of an error, for callbacks that keep it; free it with `secretcache_error_free`. NULL for NULL.
+ * Returns a copy of an error, for callbacks that keep it; free it with `secretcache_error_free`. Returns NULL for
+ * NULL.
  */
 SECRETCACHE_API
 struct secretcache_error *secretcache_error_clone(const struct secretcache_error *error);
@@ -759,15 +769,15 @@ struct secretcache_error *secretcache_error_clone(const struct secretcache_error
 SECRETCACHE_API void secretcache_error_free(struct secretcache_error *error);
 
 /**
- * The name of a result, such as "SECRETCACHE_THROTTLED"; "unknown" for other numbers. Ends in a NUL, and is always
- * valid.
+ * Returns the name of a result, such as "SECRETCACHE_THROTTLED"; "unknown" for other numbers. Ends in a NUL, and
+ * is always valid.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_result_name(uint32_t result);
 
 /**
- * Returns default settings; free them with `secretcache_config_free`. Each setter checks its own value and changes
- * nothing if it fails; `secretcache_new` checks the combination.
+ * Returns the default settings; free them with `secretcache_config_free`. Each setter checks its own value and
+ * changes nothing if it fails; `secretcache_new` checks the combination.
  */
 SECRETCACHE_API
 struct secretcache_config *secretcache_config_new(void);
@@ -778,8 +788,8 @@ struct secretcache_config *secretcache_config_new(void);
 SECRETCACHE_API void secretcache_config_free(struct secretcache_config *config);
 
 /**
- * How long a value counts as fresh; it is refreshed at a random moment in the second half. 0: every read asks the
- * source. Default: 300,000 ms.
+ * Sets how long a value counts as fresh. It is refreshed at a random moment in the second half of this time. 0
+ * means that every read asks the source. Default: 300,000 ms.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_refresh_interval(struct secretcache_config *config,
@@ -787,7 +797,7 @@ secretcache_result secretcache_config_set_refresh_interval(struct secretcache_co
                                                            struct secretcache_error **error_out);
 
 /**
- * The refresh interval of one secret, by the id that reads use.
+ * Sets the refresh interval of one secret, by the id that reads use.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_refresh_interval_of(struct secretcache_config *config,
@@ -796,7 +806,7 @@ secretcache_result secretcache_config_set_refresh_interval_of(struct secretcache
                                                               struct secretcache_error **error_out);
 
 /**
- * How long a read waits for the source if there is a last known value. Default: 2,000 ms.
+ * Sets how long a read waits for the source if there is a last known value. Default: 2,000 ms.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_max_wait(struct secretcache_config *config,
@@ -804,7 +814,7 @@ secretcache_result secretcache_config_set_max_wait(struct secretcache_config *co
                                                    struct secretcache_error **error_out);
 
 /**
- * How long the last known value is served while refreshes fail, counted from the last success; at least the
+ * Sets how long the last known value is served while refreshes fail, counted from the last success; at least the
  * refresh interval. Default: no limit.
  */
 SECRETCACHE_API
@@ -813,8 +823,8 @@ secretcache_result secretcache_config_set_max_stale(struct secretcache_config *c
                                                     struct secretcache_error **error_out);
 
 /**
- * How many secrets are kept; at least 1. Of each, the versions that were read are kept, at most ten. Default:
- * 1,024.
+ * Sets how many secrets the cache keeps; at least 1. It keeps at most ten versions of each secret, those that were
+ * read. Default: 1,024.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_max_size(struct secretcache_config *config,
@@ -822,8 +832,8 @@ secretcache_result secretcache_config_set_max_size(struct secretcache_config *co
                                                    struct secretcache_error **error_out);
 
 /**
- * Whether the last known value is also served after the service denies access, or the secret is deleted.
- * Default: yes.
+ * Sets whether the last known value is still served after the service denies access or the secret is deleted.
+ * Default: true.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_stale_on_denied(struct secretcache_config *config,
@@ -831,10 +841,10 @@ secretcache_result secretcache_config_set_stale_on_denied(struct secretcache_con
                                                           struct secretcache_error **error_out);
 
 /**
- * Whether to keep the memory of values out of swap (`mlock`) and, on Linux, out of core dumps. Each value costs
- * four system calls and at least one page of the limit of locked memory (`ulimit -l`). A value for which there is
- * no room is not cached, and reading it fails with SECRETCACHE_RESOURCE_EXHAUSTED. Copies that the program makes
- * are not locked. Default: no.
+ * Sets whether to keep the memory of values out of swap (`mlock`) and, on Linux, out of core dumps. Each value
+ * costs four system calls and at least one page of the limit on locked memory (`ulimit -l`). A value that does not
+ * fit within that limit is not cached, and reading it fails with SECRETCACHE_RESOURCE_EXHAUSTED. Copies that the
+ * program makes are not locked. Default: false.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_lock_memory(struct secretcache_config *config,
@@ -842,8 +852,8 @@ secretcache_result secretcache_config_set_lock_memory(struct secretcache_config 
                                                       struct secretcache_error **error_out);
 
 /**
- * The pauses after failures: the first one, the factor by which each is longer than the one before (finite, at
- * least 1), and the longest one. Each is shortened at random.
+ * Sets the pauses after failures: the first one, the factor by which each is longer than the one before (finite,
+ * at least 1), and the longest one. Each is shortened at random. Default: 1,000 ms, 2 and 60,000 ms.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_backoff(struct secretcache_config *config,
@@ -853,7 +863,7 @@ secretcache_result secretcache_config_set_backoff(struct secretcache_config *con
                                                   struct secretcache_error **error_out);
 
 /**
- * The AWS Region; otherwise AWS_REGION, AWS_DEFAULT_REGION or the profile's.
+ * Sets the AWS Region. Default: AWS_REGION, AWS_DEFAULT_REGION or the profile's Region.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_region(struct secretcache_config *config,
@@ -861,7 +871,7 @@ secretcache_result secretcache_config_set_region(struct secretcache_config *conf
                                                  struct secretcache_error **error_out);
 
 /**
- * The service endpoint, such as that of `secretcache local` or of a VPC endpoint; otherwise
+ * Sets the service endpoint, such as that of `secretcache local` or of a VPC endpoint. Default:
  * AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL or the Region's endpoint.
  */
 SECRETCACHE_API
@@ -870,7 +880,7 @@ secretcache_result secretcache_config_set_endpoint_url(struct secretcache_config
                                                        struct secretcache_error **error_out);
 
 /**
- * The profile in the AWS configuration files; otherwise AWS_PROFILE or "default".
+ * Sets the profile in the AWS configuration files. Default: AWS_PROFILE or "default".
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_profile(struct secretcache_config *config,
@@ -878,7 +888,7 @@ secretcache_result secretcache_config_set_profile(struct secretcache_config *con
                                                   struct secretcache_error **error_out);
 
 /**
- * An access key, with its session token if it is temporary; otherwise credentials come from the environment, the
+ * Sets an access key, with its session token if it is temporary. Default: credentials of the environment, the
  * profile, the container or the instance.
  */
 SECRETCACHE_API
@@ -889,7 +899,7 @@ secretcache_result secretcache_config_set_credentials(struct secretcache_config 
                                                       struct secretcache_error **error_out);
 
 /**
- * A role to assume with the credentials, and the external id if its trust policy requires one.
+ * Sets a role to assume with the credentials, and the external id if the role's trust policy requires one.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_role(struct secretcache_config *config,
@@ -898,9 +908,10 @@ secretcache_result secretcache_config_set_role(struct secretcache_config *config
                                                struct secretcache_error **error_out);
 
 /**
- * A role to assume for the secrets whose id, name or ARN as you pass it to a read, begins with `prefix`, and the
- * external id if its trust policy requires one. The longest prefix counts; if none matches, a secret is read with the
- * cache's own credentials. A second call for a prefix replaces the first. At most 20 roles.
+ * Sets a role to assume for the secrets whose id, as passed to a read (a name or an ARN), begins with `prefix`,
+ * and the external id if the role's trust policy requires one. The longest matching prefix is used; if none
+ * matches, a secret is read with the cache's own credentials. A second call for a prefix replaces the first. At
+ * most 20 roles.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_role_for(struct secretcache_config *config,
@@ -910,9 +921,10 @@ secretcache_result secretcache_config_set_role_for(struct secretcache_config *co
                                                    struct secretcache_error **error_out);
 
 /**
- * Adds a Region with replicas of the secrets, to be read while a secret's own Region does not answer; several are tried in
- * the order in which they were added. If the Region has its own endpoint, write it with the name: "eu-west-1=https://...".
- * A replica may lag, so its version replaces a cached one only if it was created later.
+ * Adds a Region that holds replicas of the secrets. It is read while a secret's own Region does not respond;
+ * several Regions are tried in the order in which they were added. If the Region needs its own endpoint, add it to
+ * the name: "eu-west-1=https://...". A replica may lag, so its version replaces a cached one only if it was
+ * created later.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_add_fallback_region(struct secretcache_config *config,
@@ -920,7 +932,7 @@ secretcache_result secretcache_config_add_fallback_region(struct secretcache_con
                                                           struct secretcache_error **error_out);
 
 /**
- * How long a Region may take to answer before the next one is asked; at least 1. Default: 2,000 ms.
+ * Sets how long a Region may take to respond before the next one is asked; at least 1. Default: 2,000 ms.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_fallback_after(struct secretcache_config *config,
@@ -928,7 +940,7 @@ secretcache_result secretcache_config_set_fallback_after(struct secretcache_conf
                                                          struct secretcache_error **error_out);
 
 /**
- * An HTTP proxy; otherwise HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+ * Sets an HTTP proxy. Default: HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_proxy_url(struct secretcache_config *config,
@@ -936,7 +948,7 @@ secretcache_result secretcache_config_set_proxy_url(struct secretcache_config *c
                                                     struct secretcache_error **error_out);
 
 /**
- * A file of PEM certificates to trust instead of the system's; otherwise AWS_CA_BUNDLE.
+ * Sets a file of PEM certificates to trust instead of the system's. Default: AWS_CA_BUNDLE.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_ca_bundle(struct secretcache_config *config,
@@ -944,7 +956,7 @@ secretcache_result secretcache_config_set_ca_bundle(struct secretcache_config *c
                                                     struct secretcache_error **error_out);
 
 /**
- * Whether to use the FIPS endpoint; otherwise AWS_USE_FIPS_ENDPOINT.
+ * Sets whether to use the FIPS endpoint. Default: AWS_USE_FIPS_ENDPOINT.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_use_fips(struct secretcache_config *config,
@@ -952,8 +964,8 @@ secretcache_result secretcache_config_set_use_fips(struct secretcache_config *co
                                                    struct secretcache_error **error_out);
 
 /**
- * How long one operation may take with all its retries, or one request to a custom source; at least 1. Default:
- * 5,000 ms.
+ * Sets how long one operation may take with all its retries, or one request to a custom source; at least 1.
+ * Default: 5,000 ms.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_timeout(struct secretcache_config *config,
@@ -961,9 +973,9 @@ secretcache_result secretcache_config_set_timeout(struct secretcache_config *con
                                                   struct secretcache_error **error_out);
 
 /**
- * A custom source instead of AWS Secrets Manager. The structure is copied. If this returns SECRETCACHE_OK, it
- * takes over the user data: `release` is called once the settings, every cache made with them, and every pending
- * answer are gone.
+ * Sets a custom source to use instead of AWS Secrets Manager. The structure is copied. If this returns
+ * SECRETCACHE_OK, it takes over the user data: `release` is called once the settings, every cache made with them,
+ * and every pending answer are gone.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_set_source(struct secretcache_config *config,
@@ -971,8 +983,8 @@ secretcache_result secretcache_config_set_source(struct secretcache_config *conf
                                                  struct secretcache_error **error_out);
 
 /**
- * Like `secretcache_config_set_source`, for languages whose functions cannot take structures by value.
- * `secretcache_source` says what a source must do.
+ * Like `secretcache_config_set_source`, for languages whose functions cannot take structures by value. See
+ * `secretcache_source` for the requirements on a source.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_config_set_source(struct secretcache_config *config,
@@ -982,12 +994,12 @@ secretcache_result secretcache_ffi_config_set_source(struct secretcache_config *
 /**
  * Calls a function for each new version.
  *
- * This and the next four may be called several times. The functions run on the thread "secretcache-events", one at
- * a time and in order, with all signals blocked. They may call this library, but must not wait for another
- * callback, leave by `longjmp`, or throw. Their arguments are valid until they return.
+ * This function and the four below can be called several times. The callbacks run on the thread
+ * "secretcache-events", one at a time and in order, with all signals blocked. They can call this library, but must
+ * not wait for another callback, leave by `longjmp`, or throw. Their arguments are valid until they return.
  *
  * If this returns SECRETCACHE_OK, it takes over `user_data`: `release`, unless NULL, is called with it once the
- * settings and every cache made with them are gone and the function will not be called again.
+ * settings and every cache made with them are gone and the callback will not be called again.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_on_new_version(struct secretcache_config *config,
@@ -1018,7 +1030,7 @@ secretcache_result secretcache_config_on_error(struct secretcache_config *config
                                                struct secretcache_error **error_out);
 
 /**
- * Calls a function with each line for the log; see `secretcache_config_on_new_version`.
+ * Calls a function with each log line; see `secretcache_config_on_new_version`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_on_log(struct secretcache_config *config,
@@ -1028,7 +1040,8 @@ secretcache_result secretcache_config_on_log(struct secretcache_config *config,
                                              struct secretcache_error **error_out);
 
 /**
- * Calls a function with every event, as a structure; see `secretcache_config_on_new_version`.
+ * Calls a function with each event, as a structure; `secretcache_event_kind` lists the kinds; see
+ * `secretcache_config_on_new_version`.
  */
 SECRETCACHE_API
 secretcache_result secretcache_config_on_event(struct secretcache_config *config,
@@ -1054,7 +1067,7 @@ secretcache_result secretcache_answer_set_name(struct secretcache_answer *answer
                                                struct secretcache_error **error_out);
 
 /**
- * Sets the version's id, for `fetch` or `fetch_batch`. Without one, every refresh fetches, and
+ * Sets the version's id, for `fetch` or `fetch_batch`. Without one, every refresh fetches the value, and
  * `secretcache_connect` cannot tell versions apart.
  */
 SECRETCACHE_API
@@ -1095,7 +1108,7 @@ secretcache_result secretcache_answer_set_binary(struct secretcache_answer *answ
                                                  struct secretcache_error **error_out);
 
 /**
- * Adds a version and one of its staging labels, for `describe`. Call it for each label of each version.
+ * Adds a version and one of its staging labels, for `describe`. Call this for each label of each version.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_add_version_stage(struct secretcache_answer *answer,
@@ -1109,9 +1122,9 @@ secretcache_result secretcache_answer_add_version_stage(struct secretcache_answe
 SECRETCACHE_API void secretcache_answer_succeed(struct secretcache_answer *answer);
 
 /**
- * Ends an answer with a failure, and frees it. `result` is one of the results from 100 on, such as
- * SECRETCACHE_CONNECTION; others count as SECRETCACHE_SOURCE. `message` says what is wrong and what to do; it must
- * not contain a secret. NULL is ignored.
+ * Ends an answer with a failure, and frees it. `result` is a result from 100 up, such as SECRETCACHE_CONNECTION;
+ * others count as SECRETCACHE_SOURCE. `message` says what is wrong and what to do; it must not contain a secret.
+ * NULL is ignored.
  */
 SECRETCACHE_API
 void secretcache_answer_fail(struct secretcache_answer *answer,
@@ -1134,7 +1147,7 @@ void secretcache_answer_fail_as_service(struct secretcache_answer *answer,
  * Returns a new cache; free it with `secretcache_free`. The settings are copied; NULL means the defaults. This
  * starts no thread and sends no request.
  *
- * Fails with SECRETCACHE_INVALID_CONFIGURATION if the settings contradict each other; the error names the setting.
+ * Fails with SECRETCACHE_INVALID_CONFIGURATION if two settings contradict each other; the error names the setting.
  */
 SECRETCACHE_API
 secretcache_result secretcache_new(const struct secretcache_config *config,
@@ -1142,14 +1155,14 @@ secretcache_result secretcache_new(const struct secretcache_config *config,
                                    struct secretcache_error **error_out);
 
 /**
- * Frees a cache. No other thread may be using it. Refreshes in progress end by themselves; filled values stay
- * valid. Callbacks may still run until their `release` is called. NULL is ignored.
+ * Frees a cache. No other thread may be using it. Refreshes in progress end on their own; filled values stay
+ * valid. Callbacks can still run until their `release` is called. NULL is ignored.
  */
 SECRETCACHE_API void secretcache_free(struct secretcache_cache *cache);
 
 /**
  * Forgets every value, ends the background work, and makes further reads fail with SECRETCACHE_CLOSED. Other
- * threads may be using the cache.
+ * threads can be using the cache at the same time.
  */
 SECRETCACHE_API void secretcache_close(const struct secretcache_cache *cache);
 
@@ -1173,7 +1186,7 @@ secretcache_result secretcache_get(const struct secretcache_cache *cache,
  * Like `secretcache_get`, but waits for at most `timeout_ms`; 0 returns only what is in memory. After a timeout
  * the request continues, and a later read gets its result.
  *
- * Fails with SECRETCACHE_TIMEOUT if the source has not responded by then and there is no last known value. A plain
+ * Fails with SECRETCACHE_TIMEOUT if the source has not responded in time and there is no last known value. A plain
  * `secretcache_get` takes no longer than the timeout of the settings.
  */
 SECRETCACHE_API
@@ -1230,9 +1243,9 @@ secretcache_result secretcache_get_field(const struct secretcache_cache *cache,
 
 /**
  * Fills a value with the last known version, fresh or not. It never waits for the source and does no I/O, so
- * threads that must not block can call it; `secretcache_prefetch` and reads of other threads load the values. A
- * fresh version takes no lock. Any other takes the cache's lock, which is held for microseconds and never during a
- * wait, a request or a callback.
+ * threads that must not block can call it; `secretcache_prefetch` and reads of other threads load the values.
+ * Reading a fresh version takes no lock. Reading any other takes the cache's lock, which is held for microseconds
+ * and never during a wait, a request or a callback.
  *
  * Fails with SECRETCACHE_NOT_CACHED if no version is known.
  */
@@ -1244,8 +1257,8 @@ secretcache_result secretcache_peek(const struct secretcache_cache *cache,
                                     struct secretcache_error **error_out);
 
 /**
- * Fetches a version now, whatever its age, clears its backoffs, and waits for it. Fills the value with it; NULL is
- * allowed. If this fails, reads still get the last known value.
+ * Fetches a version now, whatever its age, clears its backoffs, and waits for it. Fills `value` with it, unless
+ * that is NULL. If this fails, reads still get the last known value.
  */
 SECRETCACHE_API
 secretcache_result secretcache_refresh(const struct secretcache_cache *cache,
@@ -1256,8 +1269,8 @@ secretcache_result secretcache_refresh(const struct secretcache_cache *cache,
 
 /**
  * Fetches secrets before they are read, twenty per call, and waits for them. Secrets that are cached and not due
- * are skipped. `on_failure`, unless NULL, is called on this thread for each secret that could not be fetched; such
- * failures do not make this function fail.
+ * for a refresh are skipped. `on_failure`, unless NULL, is called on this thread for each secret that could not be
+ * fetched; such failures do not make this function fail.
  */
 SECRETCACHE_API
 secretcache_result secretcache_prefetch(const struct secretcache_cache *cache,
@@ -1291,8 +1304,8 @@ SECRETCACHE_API void secretcache_value_free(struct secretcache_value *value);
 SECRETCACHE_API void secretcache_value_clear(struct secretcache_value *value);
 
 /**
- * Returns a copy of a value, for callbacks that keep it; free it with `secretcache_value_free`. The bytes of a
- * string or binary are shared; those of a field are copied.
+ * Returns a copy of a value, for callbacks that keep it; free it with `secretcache_value_free`. The copy shares
+ * the secret's bytes with the original.
  */
 SECRETCACHE_API
 secretcache_result secretcache_value_clone(const struct secretcache_value *value,
@@ -1300,8 +1313,8 @@ secretcache_result secretcache_value_clone(const struct secretcache_value *value
                                            struct secretcache_error **error_out);
 
 /**
- * The secret string, or the field that the value was filled with. A field ends in a NUL that is not counted; a
- * whole string does not. Valid until the value is filled again, cleared or freed.
+ * Returns the secret string, or the field that the value was filled with. A field ends in a NUL that is not
+ * counted; a whole string does not. Valid until the value is filled again, cleared or freed.
  *
  * Fails with SECRETCACHE_WRONG_TYPE if the version holds binary data.
  */
@@ -1311,7 +1324,7 @@ secretcache_result secretcache_value_string(const struct secretcache_value *valu
                                             struct secretcache_error **error_out);
 
 /**
- * The secret binary. Valid until the value is filled again, cleared or freed.
+ * Returns the secret binary. Valid until the value is filled again, cleared or freed.
  *
  * Fails with SECRETCACHE_WRONG_TYPE if the version holds a string.
  */
@@ -1333,44 +1346,44 @@ secretcache_result secretcache_value_field(const struct secretcache_value *value
                                            struct secretcache_error **error_out);
 
 /**
- * The full ARN of the secret; no text if the source does not set it. Like the other texts below, it is valid until
- * the value is filled again, cleared or freed.
+ * Returns the full ARN of the secret; no text if the source does not set it. Like the other texts below, it is
+ * valid until the value is filled again, cleared or freed.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_value_arn(const struct secretcache_value *value);
 
 /**
- * The friendly name of the secret; no text if the source does not set it.
+ * Returns the friendly name of the secret; no text if the source does not set it.
  */
 SECRETCACHE_API struct secretcache_str secretcache_value_name(const struct secretcache_value *value);
 
 /**
- * The version id; no text if the source does not set it. A version's value never changes.
+ * Returns the version id; no text if the source does not set it. The value of a version never changes.
  */
 SECRETCACHE_API struct secretcache_str secretcache_value_version_id(const struct secretcache_value *value);
 
 /**
- * How many staging labels this version had at the last successful refresh.
+ * Returns how many staging labels this version had at the last successful refresh.
  */
 SECRETCACHE_API size_t secretcache_value_stage_count(const struct secretcache_value *value);
 
 /**
- * One of the staging labels; no text beyond the last.
+ * Returns one of the staging labels; no text if `index` is past the last one.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_value_stage(const struct secretcache_value *value,
                                                size_t index);
 
 /**
- * When this version was created, in milliseconds since 1970 (UTC); -1 if the source does not set it.
+ * Returns when this version was created, in milliseconds since 1970 (UTC); -1 if the source does not set it.
  */
 SECRETCACHE_API int64_t secretcache_value_created_ms(const struct secretcache_value *value);
 
 /**
- * Reads as `secretcache_get` does, without waiting. If this returns SECRETCACHE_OK, `on_done` is called exactly
- * once, otherwise never. It runs on the thread "secretcache-events", never inside this call, under the rules of
- * `secretcache_config_on_new_version`; only during a shutdown may it run on another thread. If the cache is freed
- * meanwhile, the read continues or fails with SECRETCACHE_CLOSED.
+ * Starts a read like `secretcache_get`, without waiting for it. If this returns SECRETCACHE_OK, `on_done` is
+ * called exactly once, otherwise never. It runs on the thread "secretcache-events", never inside this call, under
+ * the rules of `secretcache_config_on_new_version`; only during a shutdown can it run on another thread. If the
+ * cache is freed in the meantime, the read continues or fails with SECRETCACHE_CLOSED.
  */
 SECRETCACHE_API
 secretcache_result secretcache_get_async(const struct secretcache_cache *cache,
@@ -1397,7 +1410,7 @@ secretcache_result secretcache_read_start(const struct secretcache_cache *cache,
 
 /**
  * Cancels a read: `on_done` soon gets SECRETCACHE_CANCELLED, unless the read is done or about to be. The request
- * itself continues, because other readers may wait for it.
+ * itself continues, because other readers may be waiting for it.
  */
 SECRETCACHE_API
 void secretcache_read_cancel(struct secretcache_read *read);
@@ -1410,10 +1423,10 @@ SECRETCACHE_API void secretcache_read_free(struct secretcache_read *read);
 /**
  * Connects to the database (or other server) that a secret is for, even during a rotation.
  *
- * Calls `on_login` on this thread, with the cached current version first. If the login is refused, it fetches the
+ * Calls `on_login` on this thread, with the cached current version first. If the login is refused, it fetches that
  * version again, then tries AWSPENDING (which works in the middle of a rotation), then AWSPREVIOUS, then pauses
- * and starts again, until `timeout_ms` have passed (0: 30,000 ms). Accepted and refused versions are remembered
- * for all callers, so a rotation costs one refused login, not one for each connection.
+ * and starts again, until `timeout_ms` have passed (0 means 30,000 ms). Accepted and refused versions are
+ * remembered for all callers, so a rotation costs one refused login, not one for each connection.
  *
  * Fails with SECRETCACHE_LOGIN_REJECTED if no version logs in, with SECRETCACHE_LOGIN_FAILED if `on_login` returns
  * SECRETCACHE_LOGIN_ERROR, or with the reason why the secret could not be read.
@@ -1441,57 +1454,57 @@ secretcache_result secretcache_connect_stages(const struct secretcache_cache *ca
                                               struct secretcache_error **error_out);
 
 /**
- * The field "username"; no text if there is none. Like all texts of a credential it ends in a NUL that is not
- * counted, so you can use it as a C string if it contains no other NUL.
+ * Returns the field "username"; no text if there is none. Like all texts of a credential it ends in a NUL that is
+ * not counted, so it can be used as a C string if it contains no other NUL.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_username(const struct secretcache_credential *credential);
 
 /**
- * The field "password"; no text if there is none.
+ * Returns the field "password"; no text if there is none.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_password(const struct secretcache_credential *credential);
 
 /**
- * The field "host"; no text if there is none.
+ * Returns the field "host"; no text if there is none.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_host(const struct secretcache_credential *credential);
 
 /**
- * The field "port", a number or its text; 0 if there is none.
+ * Returns the field "port", which can be a number or a string; 0 if there is none.
  */
 SECRETCACHE_API uint16_t secretcache_credential_port(const struct secretcache_credential *credential);
 
 /**
- * The field "dbname"; no text if there is none.
+ * Returns the field "dbname"; no text if there is none.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_dbname(const struct secretcache_credential *credential);
 
 /**
- * The field "engine"; no text if there is none.
+ * Returns the field "engine"; no text if there is none.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_engine(const struct secretcache_credential *credential);
 
 /**
- * Any field; no text if there is none. A number or boolean is returned as its JSON text.
+ * Returns a field by its name; no text if there is none. A number or boolean is returned as its JSON text.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_field(const struct secretcache_credential *credential,
                                                     struct secretcache_str field);
 
 /**
- * The id of the credential's version, without a NUL; no text if the source does not set it.
+ * Returns the id of the credential's version, without a final NUL; no text if the source does not set it.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_version_id(const struct secretcache_credential *credential);
 
 /**
- * The staging label of that version, without a NUL. Watch for logins with a label other than AWSCURRENT: if they
- * continue, the current version does not work.
+ * Returns the staging label of that version, without a final NUL. Watch for logins with a label other than
+ * AWSCURRENT: if they continue, the current version does not work.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_credential_version_stage(const struct secretcache_credential *credential);
@@ -1499,7 +1512,7 @@ struct secretcache_str secretcache_credential_version_stage(const struct secretc
 /**
  * Makes a secret count as in use until the watch is freed with `secretcache_watch_free`: it is refreshed without
  * being read, so new versions are noticed, and it is not evicted. For pools with open connections, and for
- * callbacks that wait for a new version. Refreshes start with the first read of the secret. The watch may outlive
+ * callbacks that wait for a new version. Refreshes start with the first read of the secret. The watch can outlive
  * the cache.
  */
 SECRETCACHE_API
@@ -1514,8 +1527,9 @@ secretcache_result secretcache_watch_new(const struct secretcache_cache *cache,
 SECRETCACHE_API void secretcache_watch_free(struct secretcache_watch *watch);
 
 /**
- * Whether to close a connection made with this version when it is idle, because another version is current or this
- * one was refused; see `secretcache_credential_version_id`. Sends no request; false if the secret is not cached.
+ * Returns whether to close a connection made with this version when it is idle, because another version is current
+ * or the server refused this one; see `secretcache_credential_version_id`. Sends no request; false if the secret
+ * is not cached.
  */
 SECRETCACHE_API
 bool secretcache_is_outdated(const struct secretcache_cache *cache,
@@ -1536,70 +1550,70 @@ secretcache_result secretcache_stats_new(const struct secretcache_cache *cache,
 SECRETCACHE_API void secretcache_stats_free(struct secretcache_stats *stats);
 
 /**
- * One of the counters of `secretcache_counter`; 0 for other numbers.
+ * Returns one of the counters of `secretcache_counter`; 0 for other numbers.
  */
 SECRETCACHE_API uint64_t secretcache_stats_count(const struct secretcache_stats *stats, uint32_t counter);
 
 /**
- * How often an operation of the service was called: GetSecretValue, DescribeSecret or BatchGetSecretValue.
+ * Returns how often an operation of the service was called: GetSecretValue, DescribeSecret or BatchGetSecretValue.
  */
 SECRETCACHE_API
 uint64_t secretcache_stats_api_calls(const struct secretcache_stats *stats,
                                      struct secretcache_str operation);
 
 /**
- * How many fetches failed with a result such as SECRETCACHE_THROTTLED.
+ * Returns how many fetches failed with a result such as SECRETCACHE_THROTTLED.
  */
 SECRETCACHE_API uint64_t secretcache_stats_failures(const struct secretcache_stats *stats, uint32_t result);
 
 /**
- * How many versions of secrets there are, with or without a value.
+ * Returns how many versions of secrets the statistics list, including versions without a value.
  */
 SECRETCACHE_API size_t secretcache_stats_secret_count(const struct secretcache_stats *stats);
 
 /**
- * The id of the secret, as reads use it; no text beyond the last. Like the other texts below, it is valid as long
- * as the statistics.
+ * Returns the id of the secret, as reads use it; no text if `index` is past the last one. Like the other texts
+ * below, it is valid as long as the statistics.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_stats_secret_id(const struct secretcache_stats *stats,
                                                    size_t index);
 
 /**
- * The staging label that reads use; no text if they use a version id.
+ * Returns the staging label that reads use; no text if they use a version id.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_stats_secret_stage(const struct secretcache_stats *stats,
                                                       size_t index);
 
 /**
- * The id of the cached version; no text if there is none.
+ * Returns the id of the cached version; no text if there is none.
  */
 SECRETCACHE_API
 struct secretcache_str secretcache_stats_secret_version_id(const struct secretcache_stats *stats,
                                                            size_t index);
 
 /**
- * Milliseconds since the last successful refresh; -1 if there was none.
+ * Returns the milliseconds since the last successful refresh; -1 if there was none.
  */
 SECRETCACHE_API int64_t secretcache_stats_secret_age_ms(const struct secretcache_stats *stats, size_t index);
 
 /**
- * Milliseconds until the next refresh is due; -1 if none will be.
+ * Returns the milliseconds until the next refresh is due; -1 if none is scheduled.
  */
 SECRETCACHE_API
 int64_t secretcache_stats_secret_next_refresh_ms(const struct secretcache_stats *stats,
                                                  size_t index);
 
 /**
- * The error of the last fetch; SECRETCACHE_OK if it succeeded.
+ * Returns the error of the last fetch; SECRETCACHE_OK if it succeeded.
  */
 SECRETCACHE_API
 secretcache_result secretcache_stats_secret_last_error(const struct secretcache_stats *stats,
                                                        size_t index);
 
 /**
- * How many fetches in a row have failed.
+ * Returns how many fetches in a row have failed.
  */
 SECRETCACHE_API
 uint32_t secretcache_stats_secret_failures(const struct secretcache_stats *stats,
@@ -1607,7 +1621,7 @@ uint32_t secretcache_stats_secret_failures(const struct secretcache_stats *stats
 
 /**
  * Like `secretcache_version`. The functions `secretcache_ffi_...` do the same as the functions without `ffi`, for
- * languages that cannot pass structures by value: a text is a `char *` that ends in a NUL; NULL means no text.
+ * languages that cannot pass structures by value: a text is a `char *` that ends in a NUL, and NULL means no text.
  */
 SECRETCACHE_API
 const char *secretcache_ffi_version(void);
@@ -1623,7 +1637,7 @@ SECRETCACHE_API const char *secretcache_ffi_result_name(uint32_t result);
 SECRETCACHE_API const char *secretcache_ffi_error_message(const struct secretcache_error *error);
 
 /**
- * Like `secretcache_error_service_code`; NULL if there is none. The same applies to the next two.
+ * Like `secretcache_error_service_code`; NULL if there is none. This also holds for the next two functions.
  */
 SECRETCACHE_API const char *secretcache_ffi_error_service_code(const struct secretcache_error *error);
 
@@ -1671,7 +1685,7 @@ secretcache_result secretcache_ffi_config_set_profile(struct secretcache_config 
                                                       struct secretcache_error **error_out);
 
 /**
- * Like `secretcache_config_set_credentials`; `session_token` may be NULL.
+ * Like `secretcache_config_set_credentials`; `session_token` can be NULL.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_config_set_credentials(struct secretcache_config *config,
@@ -1681,7 +1695,7 @@ secretcache_result secretcache_ffi_config_set_credentials(struct secretcache_con
                                                           struct secretcache_error **error_out);
 
 /**
- * Like `secretcache_config_set_role`; `external_id` may be NULL.
+ * Like `secretcache_config_set_role`; `external_id` can be NULL.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_config_set_role(struct secretcache_config *config,
@@ -1690,7 +1704,7 @@ secretcache_result secretcache_ffi_config_set_role(struct secretcache_config *co
                                                    struct secretcache_error **error_out);
 
 /**
- * Like `secretcache_config_set_role_for`; `external_id` may be NULL.
+ * Like `secretcache_config_set_role_for`; `external_id` can be NULL.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_config_set_role_for(struct secretcache_config *config,
@@ -1909,7 +1923,7 @@ secretcache_result secretcache_ffi_connect(const struct secretcache_cache *cache
                                            struct secretcache_error **error_out);
 
 /**
- * Like `secretcache_credential_field`, for "username" and "password" too; NULL if there is none.
+ * Like `secretcache_credential_field`, also for "username" and "password"; NULL if there is none.
  */
 SECRETCACHE_API
 const char *secretcache_ffi_credential_field(const struct secretcache_credential *credential,
@@ -1949,7 +1963,8 @@ secretcache_result secretcache_ffi_answer_set_binary(struct secretcache_answer *
                                                      struct secretcache_error **error_out);
 
 /**
- * Like `secretcache_value_arn`; writes the text, or no text, to `text_out`. The same applies to the next ones.
+ * Like `secretcache_value_arn`, but writes the text, or no text, to `text_out`. This also holds for the functions
+ * below.
  */
 SECRETCACHE_API
 secretcache_result secretcache_ffi_value_arn(const struct secretcache_value *value,
@@ -2003,10 +2018,10 @@ secretcache_result secretcache_ffi_credential_version_stage(const struct secretc
 
 #ifndef SECRETCACHE_FFI
 
-/** A text made from a string literal. */
+/** Makes a text from a string literal. */
 #define SECRETCACHE_STR(literal) secretcache_str_of_length("" literal, sizeof(literal) - 1)
 
-/** A text made from a pointer to bytes in UTF-8 and their number. */
+/** Makes a text from a pointer to UTF-8 bytes and their number. */
 static inline secretcache_str secretcache_str_of_length(const char *data, size_t length)
 {
     secretcache_str text;
@@ -2015,7 +2030,7 @@ static inline secretcache_str secretcache_str_of_length(const char *data, size_t
     return text;
 }
 
-/** A text made from one that ends in a NUL; no text if it is NULL. */
+/** Makes a text from a NUL-terminated string; no text if it is NULL. */
 static inline secretcache_str secretcache_str_of(const char *text)
 {
     return secretcache_str_of_length(text, text ? strlen(text) : 0);

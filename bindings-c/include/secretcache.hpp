@@ -14,10 +14,10 @@
  * }
  * @endcode
  *
- * Functions that can fail return a `Result<T>`, which has those members of `std::expected<T, Error>` that C++17 allows.
- * It is the same in every C++ standard, so objects compiled for different standards can be linked together.
- * Only these throw: `Result::value` without a value, a failed allocation, and `Cache::connect` if the login function
- * throws. With `-fno-exceptions` they abort.
+ * Functions that can fail return a `Result<T>`, which has the members of `std::expected<T, Error>` that C++17 allows.
+ * The type is the same in every C++ standard, so objects compiled for different standards can be linked together.
+ * Exceptions come only from `Result::value` without a value, from failed allocations, and from `Cache::connect` if the
+ * login function throws. With `-fno-exceptions` these abort.
  *
  * Owning types can be moved, not copied; a moved-from object may only be destroyed or assigned to. secretcache.h
  * describes threads, forks and lifetimes.
@@ -35,7 +35,7 @@ class Credential {
 public:
     explicit Credential(const secretcache_credential *credential) noexcept : credential_(credential) {}
 
-    /** Like all texts here, empty if there is none; otherwise a NUL follows it. */
+    /** Empty if there is none, like all texts here; otherwise followed by a NUL. */
     std::string_view username() const noexcept { return detail::view(secretcache_credential_username(credential_)); }
     std::string_view password() const noexcept { return detail::view(secretcache_credential_password(credential_)); }
     std::string_view host() const noexcept { return detail::view(secretcache_credential_host(credential_)); }
@@ -46,7 +46,7 @@ public:
     {
         return detail::view(secretcache_credential_field(credential_, detail::text(name)));
     }
-    /** No NUL follows this and the next one. */
+    /** Not followed by a NUL, like the next one. */
     std::string_view version_id() const noexcept
     {
         return detail::view(secretcache_credential_version_id(credential_));
@@ -122,13 +122,13 @@ private:
     detail::Owner<secretcache_stats, secretcache_stats_free> owned_;
 };
 
-/** The version of the library at run time; SECRETCACHE_VERSION is that of the headers. */
+/** Returns the version of the library at run time; SECRETCACHE_VERSION is the version of the headers. */
 inline std::string_view version() noexcept
 {
     return detail::view(secretcache_version());
 }
 
-/** The name of a result, such as "SECRETCACHE_THROTTLED". */
+/** Returns the name of a result, such as "SECRETCACHE_THROTTLED". */
 inline std::string_view result_name(secretcache_result result) noexcept
 {
     return detail::view(secretcache_result_name(result));
@@ -146,7 +146,7 @@ inline void shutdown(std::chrono::milliseconds timeout) noexcept
     secretcache_shutdown(detail::milliseconds(timeout));
 }
 
-/** While it exists, its secret counts as in use; see `secretcache_watch_new`. */
+/** Makes its secret count as in use while it exists; see `secretcache_watch_new`. */
 class Watch {
 public:
     explicit Watch(secretcache_watch *owned) noexcept : owned_(owned) {}
@@ -160,7 +160,7 @@ class Read {
 public:
     explicit Read(secretcache_read *owned) noexcept : owned_(owned) {}
 
-    /** Cancels the read: its function soon gets SECRETCACHE_CANCELLED, unless the read is done. */
+    /** Cancels the read: its callback soon gets SECRETCACHE_CANCELLED, unless the read is done. */
     void cancel() noexcept { secretcache_read_cancel(owned_.get()); }
 
 private:
@@ -204,7 +204,7 @@ public:
                                           value.get(), error);
         });
     }
-    /** The secret string, valid until the value is filled again, cleared or destroyed. */
+    /** Returns the secret string, valid until the value is filled again, cleared or destroyed. */
     Result<std::string_view> get_string(std::string_view secret_id, Value &value, const Version &version = {}) const
     {
         return detail::made<secretcache_str>(
@@ -213,7 +213,7 @@ public:
             },
             detail::view);
     }
-    /** The secret binary, valid until the value is filled again, cleared or destroyed. */
+    /** Returns the secret binary, valid until the value is filled again, cleared or destroyed. */
     Result<Bytes> get_binary(std::string_view secret_id, Value &value, const Version &version = {}) const
     {
         return detail::made<secretcache_bytes>(
@@ -222,7 +222,7 @@ public:
             },
             [](secretcache_bytes bytes) { return Bytes{bytes.data, bytes.length}; });
     }
-    /** One field, valid until the value is filled again, cleared or destroyed. A NUL follows it. */
+    /** Returns one field, valid until the value is filled again, cleared or destroyed. A NUL follows it. */
     Result<std::string_view> get_field(std::string_view secret_id, std::string_view field, Value &value,
                                        const Version &version = {}) const
     {
@@ -233,7 +233,7 @@ public:
             },
             detail::view);
     }
-    /** The last known version. Never waits for the source, and does no I/O. */
+    /** Fills the value with the last known version. Never waits for the source, and does no I/O. */
     Result<void> peek(std::string_view secret_id, Value &value, const Version &version = {}) const
     {
         return detail::done([&](auto *error) {
@@ -277,7 +277,7 @@ public:
         }
         return result;
     }
-    /** The same, with a handle that can cancel the read and, unless `timeout` is 0, with a deadline. */
+    /** Like `get_async`, with a handle that can cancel the read and, unless `timeout` is 0, a deadline. */
     Result<Read> start(std::string_view secret_id, std::function<void(Result<Value>)> on_done,
                        std::chrono::milliseconds timeout = {}, const Version &version = {}) const
     {
@@ -295,8 +295,8 @@ public:
     }
     /**
      * Connects, even during a rotation. `log_in(const Credential &)` is called on this thread and returns a
-     * `secretcache_login`; an exception of it is thrown from here. `stages`, unless empty, are the staging labels to
-     * try, in this order.
+     * `secretcache_login`; if it throws, the exception is rethrown here. `stages`, unless empty, are the staging
+     * labels to try, in this order.
      */
     template <class LogIn>
     Result<void> connect(std::string_view secret_id, LogIn &&log_in,
@@ -305,8 +305,8 @@ public:
     {
         static_assert(
             std::is_same_v<std::invoke_result_t<LogIn &, const Credential &>, secretcache_login>,
-            "log_in must return a secretcache_login: SECRETCACHE_LOGIN_ACCEPTED is 0, so that a bool or an int "
-            "would say the opposite of what it means");
+            "log_in must return a secretcache_login: SECRETCACHE_LOGIN_ACCEPTED is 0, so a bool or an int would "
+            "mean the opposite");
         struct Attempt {
             LogIn &log_in;
             std::exception_ptr thrown;
@@ -344,7 +344,7 @@ public:
             [&](auto *out, auto *error) { return secretcache_watch_new(get(), detail::text(secret_id), out, error); },
             [](secretcache_watch *watch) { return Watch(watch); });
     }
-    /** Whether to close a connection made with this version when it is idle; see `secretcache_is_outdated`. */
+    /** Returns whether to close a connection made with this version when it is idle; see `secretcache_is_outdated`. */
     bool is_outdated(std::string_view secret_id, std::string_view version_id) const noexcept
     {
         return secretcache_is_outdated(get(), detail::text(secret_id), detail::text(version_id));

@@ -1,4 +1,4 @@
-//! What C passes to a function, checked.
+//! Checks and conversions of the arguments that C passes.
 
 use std::ffi::CStr;
 use std::slice;
@@ -8,11 +8,11 @@ use secretcache::Selector;
 use crate::error::Error;
 use crate::text::{Str, VersionSelector};
 
-/// The items of an array; `None` for NULL, which can have none.
+/// The items of an array; `None` for NULL, which must have a count of 0.
 ///
 /// # Safety
 ///
-/// `data` is NULL or has `count` items, which nobody changes while they are used.
+/// `data` is NULL or points to `count` items, which do not change while they are used.
 #[inline]
 pub(crate) unsafe fn items<'a, T>(
     data: *const T,
@@ -32,18 +32,18 @@ pub(crate) unsafe fn items<'a, T>(
     Ok(Some(unsafe { slice::from_raw_parts(data, count) }))
 }
 
-/// A text in UTF-8; `None` if there is none.
+/// Checks that a text is UTF-8; `None` if there is no text.
 #[inline]
 pub(crate) fn text<'a>(bytes: Option<&'a [u8]>, name: &str) -> Result<Option<&'a str>, Error> {
     bytes.map(|bytes| std::str::from_utf8(bytes).map_err(|_| Error::invalid_text(name))).transpose()
 }
 
-/// A text of an error, which is no place to fail again.
+/// A text for an error, with invalid UTF-8 replaced: reporting an error must not fail itself.
 pub(crate) fn lossy(bytes: Result<Option<&[u8]>, Error>) -> String {
     String::from_utf8_lossy(bytes.ok().flatten().unwrap_or_default()).into_owned()
 }
 
-/// An id whose bytes were not looked at yet.
+/// An id whose UTF-8 has not been checked yet.
 #[derive(Clone, Copy)]
 pub(crate) struct Id<'a> {
     bytes: &'a [u8],
@@ -61,7 +61,7 @@ impl<'a> Id<'a> {
         self.bytes
     }
 
-    /// The id, checked.
+    /// Checks the id and returns its text.
     pub(crate) fn text(self) -> Result<&'a str, Error> {
         std::str::from_utf8(self.bytes).map_err(|_| Error::invalid_text(self.name))
     }
@@ -71,7 +71,7 @@ impl<'a> Id<'a> {
 ///
 /// # Safety
 ///
-/// As [`items`], for the array and for each text.
+/// As for [`items`], for the array and for each text.
 pub(crate) unsafe fn texts<'a>(data: *const Str, count: usize, name: &str) -> Result<Vec<&'a str>, Error> {
     // SAFETY: by contract.
     let texts = unsafe { items(data, count, name) }?.unwrap_or_default();
@@ -83,12 +83,12 @@ pub(crate) unsafe fn texts<'a>(data: *const Str, count: usize, name: &str) -> Re
     texts.iter().map(checked).collect()
 }
 
-/// The version that an optional selector names.
+/// The version that an optional selector selects; the current one without a selector.
 #[inline]
 pub(crate) fn selector(version: Option<&VersionSelector>) -> Result<Selector<'_>, Error> {
     let Some(VersionSelector { stage, version_id }) = version else { return Ok(Selector::CURRENT) };
     let named = |each: &Str, name| {
-        // SAFETY: the header asks for texts that are there and stay as they are during the call.
+        // SAFETY: the header requires texts that stay valid and unchanged during the call.
         text(unsafe { items(each.bytes(), each.length, name) }?, name)
     };
     match (named(stage, "version->stage")?, named(version_id, "version->version_id")?) {
@@ -101,7 +101,7 @@ pub(crate) fn selector(version: Option<&VersionSelector>) -> Result<Selector<'_>
     }
 }
 
-/// A text that ends in a NUL, as one with a length.
+/// Converts a NUL-terminated text to one with a length.
 pub(crate) fn chars(text: Option<&CStr>) -> Str {
     text.map_or(Str::NONE, |text| Str { data: text.as_ptr(), length: text.count_bytes() })
 }

@@ -1,4 +1,4 @@
-//! Reads that tell when they are done.
+//! Reads that call the program when they are done.
 
 use std::ffi::c_void;
 use std::future::{Future, poll_fn};
@@ -28,7 +28,7 @@ pub struct Read {
     cancel: Option<oneshot::Sender<()>>,
 }
 
-/// The duty to tell a program that its read is done, in every case.
+/// Calls the program exactly once when its read is done, even if this is dropped.
 struct Done {
     on_done: OnDone,
     user_data: *mut c_void,
@@ -47,7 +47,7 @@ impl Done {
     fn call(&self, result: Result<Value, Error>) {
         let Some(on_done) = self.on_done else { return };
         match result {
-            // SAFETY: the program gave the function for this one call.
+            // SAFETY: the program passed the function for this one call.
             Ok(value) => unsafe { on_done(self.user_data, &raw const value, ptr::null()) },
             // SAFETY: as above.
             Err(error) => unsafe { on_done(self.user_data, ptr::null(), &raw const error) },
@@ -64,7 +64,7 @@ impl Drop for Done {
     }
 }
 
-/// Starts a read; `timeout_ms` is 0 for no deadline of its own.
+/// Starts a read. `timeout_ms` is its deadline; 0 means no deadline.
 fn start(
     cache: &Cache,
     secret_id: &str,
@@ -91,12 +91,13 @@ fn start(
             secretcache::host::run_on_event_thread(move || done.tell(result));
         }
     })?;
-    // Only now can nothing fail any more: from here on the function is called, whatever happens.
+    // Nothing can fail from here on, so the function is called whatever happens.
     drop(armed.send(Done { on_done, user_data, is_told: false }));
     Ok(Read { cancel: Some(cancel) })
 }
 
-/// What a read gives, or that it was cancelled before. A handle that was freed cancels nothing.
+/// Returns the result of a read, or SECRETCACHE_CANCELLED if it was cancelled first. Freeing the handle cancels
+/// nothing.
 async fn unless_cancelled(
     reading: impl Future<Output = Result<Value, Error>>,
     mut cancelled: oneshot::Receiver<()>,
@@ -123,10 +124,10 @@ async fn unless_cancelled(
 }
 
 export! {
-    /// Reads as `secretcache_get` does, without waiting. If this returns SECRETCACHE_OK, `on_done` is called exactly
-    /// once, otherwise never. It runs on the thread "secretcache-events", never inside this call, under the rules of
-    /// `secretcache_config_on_new_version`; only during a shutdown may it run on another thread. If the cache is freed
-    /// meanwhile, the read continues or fails with SECRETCACHE_CLOSED.
+    /// Starts a read like `secretcache_get`, without waiting for it. If this returns SECRETCACHE_OK, `on_done` is
+    /// called exactly once, otherwise never. It runs on the thread "secretcache-events", never inside this call, under
+    /// the rules of `secretcache_config_on_new_version`; only during a shutdown can it run on another thread. If the
+    /// cache is freed in the meantime, the read continues or fails with SECRETCACHE_CLOSED.
     fn secretcache_get_async(
         cache: Ref<Cache>,
         secret_id: Text,
@@ -153,10 +154,10 @@ export! {
     }
 
     /// Cancels a read: `on_done` soon gets SECRETCACHE_CANCELLED, unless the read is done or about to be. The request
-    /// itself continues, because other readers may wait for it.
+    /// itself continues, because other readers may be waiting for it.
     fn secretcache_read_cancel(read: Mut<Read>) {
         if let Some(cancel) = read.cancel.take() {
-            // Nobody is there to take it if the read is done.
+            // If the read is done, no one receives this.
             let _done = cancel.send(());
         }
     }

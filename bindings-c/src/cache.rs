@@ -1,4 +1,4 @@
-//! The cache, and what is read from it.
+//! The cache and its reads.
 
 use std::ffi::c_void;
 use std::future::IntoFuture;
@@ -14,7 +14,7 @@ use crate::text::{Bytes, Str, VersionSelector};
 use crate::value::Value;
 
 /// A cache of secrets. Any number of threads may use it at the same time. It starts no thread and sends no request
-/// before the first read; a forked child starts afresh with its own first read.
+/// before the first read; a forked child starts with an empty cache at its own first read.
 #[derive(Debug)]
 pub struct Cache(SecretCache);
 
@@ -31,7 +31,7 @@ impl Cache {
         value: &mut Value,
         check: impl FnOnce(&Secret) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        // Nothing need be checked of an id that was read before.
+        // The id of a value that is current was checked when it was first read.
         if version.is_none() && value.is_current(&self.0, secret_id.bytes()) {
             check(value.secret()?)?;
             value.drop_field();
@@ -66,14 +66,14 @@ export! {
     /// Returns a new cache; free it with `secretcache_free`. The settings are copied; NULL means the defaults. This
     /// starts no thread and sends no request.
     ///
-    /// Fails with SECRETCACHE_INVALID_CONFIGURATION if the settings contradict each other; the error names the setting.
+    /// Fails with SECRETCACHE_INVALID_CONFIGURATION if two settings contradict each other; the error names the setting.
     fn secretcache_new(config: Opt<Config>) -> Result(cache_out: *mut Cache) {
         let cache = config.map_or_else(|| Config::default().build(), Config::build)?;
         Ok(Box::into_raw(Box::new(Cache(cache))))
     }
 
-    /// Frees a cache. No other thread may be using it. Refreshes in progress end by themselves; filled values stay
-    /// valid. Callbacks may still run until their `release` is called. NULL is ignored.
+    /// Frees a cache. No other thread may be using it. Refreshes in progress end on their own; filled values stay
+    /// valid. Callbacks can still run until their `release` is called. NULL is ignored.
     fn secretcache_free(cache: Own<Cache>) {
         if let Some(cache) = cache {
             cache.0.close();
@@ -81,7 +81,7 @@ export! {
     }
 
     /// Forgets every value, ends the background work, and makes further reads fail with SECRETCACHE_CLOSED. Other
-    /// threads may be using the cache.
+    /// threads can be using the cache at the same time.
     fn secretcache_close(cache: Ref<Cache>) {
         cache.0.close();
     }
@@ -105,7 +105,7 @@ export! {
     /// Like `secretcache_get`, but waits for at most `timeout_ms`; 0 returns only what is in memory. After a timeout
     /// the request continues, and a later read gets its result.
     ///
-    /// Fails with SECRETCACHE_TIMEOUT if the source has not responded by then and there is no last known value. A plain
+    /// Fails with SECRETCACHE_TIMEOUT if the source has not responded in time and there is no last known value. A plain
     /// `secretcache_get` takes no longer than the timeout of the settings.
     fn secretcache_get_within(
         cache: Ref<Cache>,
@@ -170,7 +170,7 @@ export! {
     ) -> Result(string_out: Str) {
         if version.is_some() || !value.is_current(&cache.0, secret_id.as_bytes()) {
             let hit = cache.0.get(secret_id).selector(selector(version)?).wait()?;
-            hit.field(field)?; // on failure the value holds what it held before
+            hit.field(field)?; // on failure the value is not changed
             match version {
                 None => value.fill_with_current(secret_id.as_bytes(), hit.to_secret()),
                 Some(_) => value.fill(hit.to_secret()),
@@ -181,9 +181,9 @@ export! {
     }
 
     /// Fills a value with the last known version, fresh or not. It never waits for the source and does no I/O, so
-    /// threads that must not block can call it; `secretcache_prefetch` and reads of other threads load the values. A
-    /// fresh version takes no lock. Any other takes the cache's lock, which is held for microseconds and never during a
-    /// wait, a request or a callback.
+    /// threads that must not block can call it; `secretcache_prefetch` and reads of other threads load the values.
+    /// Reading a fresh version takes no lock. Reading any other takes the cache's lock, which is held for microseconds
+    /// and never during a wait, a request or a callback.
     ///
     /// Fails with SECRETCACHE_NOT_CACHED if no version is known.
     fn secretcache_peek(
@@ -202,8 +202,8 @@ export! {
         Ok(())
     }
 
-    /// Fetches a version now, whatever its age, clears its backoffs, and waits for it. Fills the value with it; NULL is
-    /// allowed. If this fails, reads still get the last known value.
+    /// Fetches a version now, whatever its age, clears its backoffs, and waits for it. Fills `value` with it, unless
+    /// that is NULL. If this fails, reads still get the last known value.
     fn secretcache_refresh(
         cache: Ref<Cache>,
         secret_id: Text,
@@ -211,7 +211,7 @@ export! {
         value: Is<*mut Value>,
     ) -> Result() {
         let secret = cache.0.get(secret_id).selector(selector(version)?).refresh_wait()?;
-        // SAFETY: the header asks for NULL or a value that no other thread uses.
+        // SAFETY: the header requires NULL or a value that no other thread uses.
         if let Some(value) = unsafe { value.as_mut() } {
             value.fill(secret);
         }
@@ -219,8 +219,8 @@ export! {
     }
 
     /// Fetches secrets before they are read, twenty per call, and waits for them. Secrets that are cached and not due
-    /// are skipped. `on_failure`, unless NULL, is called on this thread for each secret that could not be fetched; such
-    /// failures do not make this function fail.
+    /// for a refresh are skipped. `on_failure`, unless NULL, is called on this thread for each secret that could not be
+    /// fetched; such failures do not make this function fail.
     fn secretcache_prefetch(
         cache: Ref<Cache>,
         secret_ids: Is<*const Str>,
@@ -228,12 +228,12 @@ export! {
         on_failure: Is<OnFailure>,
         user_data: Is<*mut c_void>,
     ) -> Result() {
-        // SAFETY: the header asks for so many texts, which stay as they are during the call.
+        // SAFETY: the header requires `count` texts that do not change during the call.
         let ids = unsafe { texts(secret_ids, count, "secret_ids") }?;
         for (id, error) in cache.0.prefetch_wait(ids)? {
             if let Some(on_failure) = on_failure {
                 let error = Error::from(error);
-                // SAFETY: the program gave the function for this.
+                // SAFETY: the program passed the function for this.
                 unsafe { on_failure(user_data, Str::of(&id), &raw const error) };
             }
         }

@@ -14,7 +14,7 @@ use crate::error::{Error, ResultCode};
 use crate::text::Str;
 use crate::value::terminated;
 
-/// The result of a login. Success is 0, as usual in C, so a function that returns a `bool` or a count would say the
+/// The result of a login. Success is 0, as usual in C, so a function that returns a `bool` or a count would report the
 /// opposite of what it means. C++ rejects such a function; C may not even warn.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ use crate::value::terminated;
 pub enum Login {
     /// The login was accepted: `secretcache_connect` is done.
     SECRETCACHE_LOGIN_ACCEPTED = 0,
-    /// The user name or password was refused: another version is tried.
+    /// The user name or password was refused: `secretcache_connect` tries another version.
     SECRETCACHE_LOGIN_REFUSED = 1,
     /// The login failed for another reason: `secretcache_connect` fails with SECRETCACHE_LOGIN_FAILED.
     SECRETCACHE_LOGIN_ERROR = 2,
@@ -34,14 +34,14 @@ pub enum Login {
 pub type OnLogin =
     Option<unsafe extern "C" fn(user_data: *mut c_void, credential: *const Credential) -> LoginNumber>;
 
-/// A `secretcache_login`, which a program may get wrong.
+/// A `secretcache_login`; a number, because a program may return any.
 pub type LoginNumber = u32;
 
 /// User name, password and the other fields of one version of a secret. They belong together, because a rotation may
 /// change the user name too. Valid until the login function returns.
 pub struct Credential {
     core: secretcache::Credential,
-    /// What was asked for, each ending in a NUL.
+    /// The texts returned so far, each ending in a NUL.
     texts: Mutex<Vec<Field>>,
 }
 
@@ -71,7 +71,7 @@ impl Credential {
             Some(serde_json::Value::String(text)) => terminated(text),
             Some(other) => terminated(&Zeroizing::new(other.to_string())),
         };
-        // The bytes stay where they are when the list grows.
+        // The bytes do not move when the list grows.
         let given = Str::of_terminated(&text);
         texts.push((name.into(), text));
         given
@@ -84,7 +84,7 @@ impl std::fmt::Debug for Credential {
     }
 }
 
-/// Why the plan goes on, or ends.
+/// The reason for a failed login. After `Refused` the next version is tried; `Failed` ends the attempt.
 enum Refusal {
     Refused,
     Failed,
@@ -105,7 +105,7 @@ fn connect(
     let log_in = |credential: &secretcache::Credential| {
         let Some(on_login) = on_login else { return Err(Refusal::Failed) };
         let credential = Credential::new(credential);
-        // SAFETY: the program gave the function for this; the credential lives until it returns.
+        // SAFETY: the program passed the function for this; the credential lives until it returns.
         match unsafe { on_login(user_data, &raw const credential) } {
             accepted if accepted == Login::SECRETCACHE_LOGIN_ACCEPTED as u32 => Ok(()),
             refused if refused == Login::SECRETCACHE_LOGIN_REFUSED as u32 => Err(Refusal::Refused),
@@ -115,17 +115,17 @@ fn connect(
     connecting.wait(log_in, |refusal| matches!(refusal, Refusal::Refused)).map_err(|error| match error {
         ConnectError::Secret(error) => error.into(),
         ConnectError::Rejected { text, .. } => Error::new(ResultCode::SECRETCACHE_LOGIN_REJECTED, text),
-        _ => Error::new(ResultCode::SECRETCACHE_LOGIN_FAILED, "the login function gave up"),
+        _ => Error::new(ResultCode::SECRETCACHE_LOGIN_FAILED, "the login function returned an error"),
     })
 }
 
 export! {
     /// Connects to the database (or other server) that a secret is for, even during a rotation.
     ///
-    /// Calls `on_login` on this thread, with the cached current version first. If the login is refused, it fetches the
+    /// Calls `on_login` on this thread, with the cached current version first. If the login is refused, it fetches that
     /// version again, then tries AWSPENDING (which works in the middle of a rotation), then AWSPREVIOUS, then pauses
-    /// and starts again, until `timeout_ms` have passed (0: 30,000 ms). Accepted and refused versions are remembered
-    /// for all callers, so a rotation costs one refused login, not one for each connection.
+    /// and starts again, until `timeout_ms` have passed (0 means 30,000 ms). Accepted and refused versions are
+    /// remembered for all callers, so a rotation costs one refused login, not one for each connection.
     ///
     /// Fails with SECRETCACHE_LOGIN_REJECTED if no version logs in, with SECRETCACHE_LOGIN_FAILED if `on_login` returns
     /// SECRETCACHE_LOGIN_ERROR, or with the reason why the secret could not be read.
@@ -150,55 +150,55 @@ export! {
         on_login: Call<OnLogin>,
         user_data: Is<*mut c_void>,
     ) -> Result() {
-        // SAFETY: the header asks for so many texts, which stay as they are during the call.
+        // SAFETY: the header requires `stage_count` texts that do not change during the call.
         let stages = unsafe { texts(stages, stage_count, "stages") }?;
         let stages = stages.into_iter().map(str::parse).collect::<Result<Vec<Stage>, secretcache::Error>>()?;
         connect(cache, secret_id, &stages, timeout_ms, on_login, user_data)
     }
 
-    /// The field "username"; no text if there is none. Like all texts of a credential it ends in a NUL that is not
-    /// counted, so you can use it as a C string if it contains no other NUL.
+    /// Returns the field "username"; no text if there is none. Like all texts of a credential it ends in a NUL that is
+    /// not counted, so it can be used as a C string if it contains no other NUL.
     fn secretcache_credential_username(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.text("username")
     }
 
-    /// The field "password"; no text if there is none.
+    /// Returns the field "password"; no text if there is none.
     fn secretcache_credential_password(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.text("password")
     }
 
-    /// The field "host"; no text if there is none.
+    /// Returns the field "host"; no text if there is none.
     fn secretcache_credential_host(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.text("host")
     }
 
-    /// The field "port", a number or its text; 0 if there is none.
+    /// Returns the field "port", which can be a number or a string; 0 if there is none.
     fn secretcache_credential_port(credential: Ref<Credential>) -> u16 = 0 => {
         credential.core.port().unwrap_or(0)
     }
 
-    /// The field "dbname"; no text if there is none.
+    /// Returns the field "dbname"; no text if there is none.
     fn secretcache_credential_dbname(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.text("dbname")
     }
 
-    /// The field "engine"; no text if there is none.
+    /// Returns the field "engine"; no text if there is none.
     fn secretcache_credential_engine(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.text("engine")
     }
 
-    /// Any field; no text if there is none. A number or boolean is returned as its JSON text.
+    /// Returns a field by its name; no text if there is none. A number or boolean is returned as its JSON text.
     fn secretcache_credential_field(credential: Ref<Credential>, field: Text) -> Str = Str::NONE => {
         credential.text(field)
     }
 
-    /// The id of the credential's version, without a NUL; no text if the source does not set it.
+    /// Returns the id of the credential's version, without a final NUL; no text if the source does not set it.
     fn secretcache_credential_version_id(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.version_id()
     }
 
-    /// The staging label of that version, without a NUL. Watch for logins with a label other than AWSCURRENT: if they
-    /// continue, the current version does not work.
+    /// Returns the staging label of that version, without a final NUL. Watch for logins with a label other than
+    /// AWSCURRENT: if they continue, the current version does not work.
     fn secretcache_credential_version_stage(credential: Ref<Credential>) -> Str = Str::NONE => {
         credential.version_stage()
     }

@@ -28,7 +28,7 @@ macro_rules! result_codes {
                 }
             }
 
-            /// The kind of failure that a number from C stands for.
+            /// The kind of error for a number from C.
             pub(crate) fn kind(number: u32) -> Option<ErrorKind> {
                 match number {
                     $($kind_number => Some(ErrorKind::$kind),)*
@@ -36,7 +36,7 @@ macro_rules! result_codes {
                 }
             }
 
-            /// A number's name without its prefix, ending in a NUL.
+            /// The name of a number, ending in a NUL.
             fn name(number: u32) -> &'static str {
                 match number {
                     $($number => concat!(stringify!($name), "\0"),)*
@@ -52,7 +52,7 @@ result_codes! {
     ours {
         /// Success.
         SECRETCACHE_OK = 0,
-        /// A pointer is NULL that must not be. Fix the call.
+        /// A pointer is NULL but must not be. Fix the call.
         SECRETCACHE_NULL_ARGUMENT = 1,
         /// A text is not UTF-8. Fix the call.
         SECRETCACHE_INVALID_TEXT = 2,
@@ -115,8 +115,8 @@ result_codes! {
     }
 }
 
-/// An error. It never contains a secret. Free it with `secretcache_error_free`, unless a callback got it; then it is
-/// valid until the callback returns.
+/// An error. It never contains a secret. Free it with `secretcache_error_free`, unless it was passed to a callback;
+/// then it is valid until the callback returns.
 #[derive(Clone, Debug)]
 pub struct Error {
     code: ResultCode,
@@ -126,7 +126,7 @@ pub struct Error {
     fault: Option<Box<Terminated>>,
 }
 
-/// What the service said, each ending in a NUL.
+/// The service's part of an error; each text ends in a NUL.
 #[derive(Clone, Debug)]
 struct Terminated {
     code: String,
@@ -154,10 +154,10 @@ impl Error {
         Self::new(ResultCode::SECRETCACHE_INVALID_ARGUMENT, message)
     }
 
-    /// The deadline of a single read has passed.
+    /// The error for a read whose deadline has passed.
     #[cold]
     pub(crate) fn timed_out(timeout_ms: u64) -> Self {
-        let text = format!("no response within the {timeout_ms} ms that this read may take");
+        let text = format!("no response within {timeout_ms} ms, the timeout of this read");
         secretcache::Error::new(ErrorKind::Timeout, text).into()
     }
 
@@ -198,17 +198,17 @@ fn terminated(mut text: String) -> String {
 }
 
 export! {
-    /// The kind of error; SECRETCACHE_OK for NULL.
+    /// Returns the kind of error; SECRETCACHE_OK for NULL.
     fn secretcache_error_code(error: Ref<Error>) -> ResultCode = ResultCode::SECRETCACHE_OK => {
         error.code
     }
 
-    /// One line that says what is wrong and what to do. Ends in a NUL, and is valid as long as the error.
+    /// Returns one line that says what is wrong and what to do. Ends in a NUL, and is valid as long as the error.
     fn secretcache_error_message(error: Ref<Error>) -> Str = Str::NONE => {
         Str::of_terminated(error.message.as_bytes())
     }
 
-    /// Whether a retry may help. The cache itself retries, with backoff.
+    /// Returns whether a retry may help. The cache itself retries, with backoff.
     fn secretcache_error_is_transient(error: Ref<Error>) -> bool = false => {
         match &error.core {
             Some(core) => core.retry() == Retry::Later,
@@ -216,31 +216,32 @@ export! {
         }
     }
 
-    /// The service's error code, such as ResourceNotFoundException; no text if the service did not respond. Ends in a
-    /// NUL, and is valid as long as the error.
+    /// Returns the service's error code, such as ResourceNotFoundException; no text if the service did not respond.
+    /// Ends in a NUL, and is valid as long as the error.
     fn secretcache_error_service_code(error: Ref<Error>) -> Str = Str::NONE => {
         error.fault.as_ref().map_or(Str::NONE, |fault| Str::of_terminated(fault.code.as_bytes()))
     }
 
-    /// The operation that failed, such as GetSecretValue; no text if the service did not respond. Ends in a NUL, and is
-    /// valid as long as the error.
+    /// Returns the operation that failed, such as GetSecretValue; no text if the service did not respond. Ends in a
+    /// NUL, and is valid as long as the error.
     fn secretcache_error_operation(error: Ref<Error>) -> Str = Str::NONE => {
         error.fault.as_ref().map_or(Str::NONE, |fault| Str::of_terminated(fault.operation.as_bytes()))
     }
 
-    /// The request id to quote to AWS support; no text if there is none. Ends in a NUL, and is valid as long as the
-    /// error.
+    /// Returns the request id to quote to AWS support; no text if there is none. Ends in a NUL, and is valid as long as
+    /// the error.
     fn secretcache_error_request_id(error: Ref<Error>) -> Str = Str::NONE => {
         let request_id = error.fault.as_ref().and_then(|fault| fault.request_id.as_ref());
         request_id.map_or(Str::NONE, |request_id| Str::of_terminated(request_id.as_bytes()))
     }
 
-    /// The HTTP status of the response; 0 if there was none.
+    /// Returns the HTTP status of the response; 0 if there was none.
     fn secretcache_error_http_status(error: Ref<Error>) -> u16 = 0 => {
         error.core.as_ref().and_then(|core| core.fault()?.status).unwrap_or(0)
     }
 
-    /// Returns a copy of an error, for callbacks that keep it; free it with `secretcache_error_free`. NULL for NULL.
+    /// Returns a copy of an error, for callbacks that keep it; free it with `secretcache_error_free`. Returns NULL for
+    /// NULL.
     fn secretcache_error_clone(error: Ref<Error>) -> *mut Error = std::ptr::null_mut() => {
         Box::into_raw(Box::new(error.clone()))
     }
@@ -250,8 +251,8 @@ export! {
         drop(error);
     }
 
-    /// The name of a result, such as "SECRETCACHE_THROTTLED"; "unknown" for other numbers. Ends in a NUL, and is always
-    /// valid.
+    /// Returns the name of a result, such as "SECRETCACHE_THROTTLED"; "unknown" for other numbers. Ends in a NUL, and
+    /// is always valid.
     fn secretcache_result_name(result: Is<u32>) -> Str = Str::NONE => {
         Str::of_terminated(ResultCode::name(result).as_bytes())
     }

@@ -1,4 +1,4 @@
-//! What the cache tells a program without being asked.
+//! Events and log lines of a cache, passed to the program's callbacks.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::callback::UserData;
 use crate::error::Error;
 use crate::text::Str;
 
-/// A refresh found a new version. Ids and label are empty if they are not known.
+/// Called when a refresh found a new version. Ids and label are empty if they are not known.
 pub type OnNewVersion = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -21,16 +21,16 @@ pub type OnNewVersion = Option<
     ),
 >;
 
-/// Reads begin to get a value that could not be refreshed in time; sent once per outage. `age_ms` is the time since its
-/// last successful refresh. `error` is NULL if the source has not responded yet.
+/// Called when reads begin to get a value that could not be refreshed in time, once per outage. `age_ms` is the time
+/// since the value's last successful refresh. `error` is NULL if the source has not responded yet.
 pub type OnStale =
     Option<unsafe extern "C" fn(user_data: *mut c_void, secret_id: Str, age_ms: u64, error: *const Error)>;
 
-/// A fetch or refresh failed.
+/// Called when a fetch or refresh failed.
 pub type OnError = Option<unsafe extern "C" fn(user_data: *mut c_void, secret_id: Str, error: *const Error)>;
 
-/// A line for the program's log: SECRETCACHE_LOG_INFO for a new version, SECRETCACHE_LOG_WARNING for a problem, at most
-/// once a minute for each secret. `text` ends in a NUL.
+/// Called with a line for the program's log. `level` is SECRETCACHE_LOG_INFO for a new version, or
+/// SECRETCACHE_LOG_WARNING for a problem, at most once a minute for each secret. `text` ends in a NUL.
 pub type OnLog = Option<unsafe extern "C" fn(user_data: *mut c_void, level: u32, text: Str)>;
 
 /// The kind of an event.
@@ -44,35 +44,39 @@ pub enum EventKind {
     SECRETCACHE_EVENT_STALE = 2,
     /// A fetch or refresh failed.
     SECRETCACHE_EVENT_ERROR = 3,
-    /// From now on a secret is read from its replica in another Region, because its own does not answer; sent once, and again
-    /// only after its own Region has answered.
+    /// From now on a secret is read from its replica in another Region, because its own Region does not respond; sent
+    /// once, and again only after its own Region has responded.
     SECRETCACHE_EVENT_REPLICA = 4,
+    /// A login succeeded with a version other than the current one, as happens in the middle of a rotation. If it
+    /// continues, the current version does not work. Sent with the first such login, then at most once a minute.
+    SECRETCACHE_EVENT_FALLBACK_LOGIN = 5,
 }
 
-/// A `secretcache_event_kind`, of which later versions may know more.
+/// A `secretcache_event_kind`; later versions may add more.
 pub type EventNumber = u32;
 
 /// Any event. Its fields are valid until the callback returns; fields that do not belong to its kind are empty.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
-    /// `sizeof(secretcache_event)` in the library, by which programs know which fields there are.
+    /// `sizeof(secretcache_event)` in the library, so that programs know which fields exist.
     pub size: usize,
-    /// Which kind of event it is.
+    /// The kind of event.
     pub kind: EventNumber,
     /// The id of the secret, as reads use it.
     pub secret_id: Str,
-    /// For a new version: the staging label that moved.
+    /// For a new version: the staging label that moved. For a fallback login: the staging label of the version that logged
+    /// in.
     pub version_stage: Str,
-    /// For a new version: the version before.
+    /// For a new version: the id of the version before.
     pub old_version_id: Str,
-    /// For a new version: its id.
+    /// For a new version: its id. For a fallback login: the id of the version that logged in.
     pub new_version_id: Str,
     /// For a stale value: milliseconds since its last successful refresh.
     pub age_ms: u64,
-    /// For a failure, a read from a replica, and a stale value if the source has responded: the error.
+    /// For a failed fetch or refresh, a read from a replica, and a stale value if the source has responded: the error.
     pub error: *const Error,
-    /// What happened, as a line for a log. Ends in a NUL.
+    /// The event as a line for a log. Ends in a NUL.
     pub text: Str,
     /// For a read from a replica: its Region.
     pub region: Str,
@@ -92,12 +96,12 @@ pub enum LogLevel {
     SECRETCACHE_LOG_WARNING = 2,
 }
 
-/// One function of a program's, and what it is told.
+/// A callback of the program, with its user data.
 #[derive(Debug)]
 pub(crate) struct Listener {
     callback: Callback,
     user_data: UserData,
-    /// In a forked child the parent's locks may be held for ever.
+    /// Per process: in a forked child, locks that the parent held stay locked forever.
     limiter: PerProcess<LogLimiter>,
 }
 
@@ -115,8 +119,8 @@ impl Listener {
         Self { callback, user_data, limiter: PerProcess::new() }
     }
 
-    /// Passes an event on to the events thread: the thread that noticed it may be a reader that holds locks of the
-    /// program's.
+    /// Passes an event on to the events thread, because the thread that noticed it may be a reader that holds locks of
+    /// the program.
     pub(crate) fn tell(self: &Arc<Self>, event: &CoreEvent) {
         if self.wants(event) {
             let (listener, event) = (Arc::clone(self), event.clone());
@@ -147,7 +151,7 @@ impl Listener {
             ) => {
                 let [stage, old, new] = [&version_stage, &old_version_id, &new_version_id]
                     .map(|text| Str::of_option(text.as_deref()));
-                // SAFETY: the program gave the function for this; the texts live until it returns.
+                // SAFETY: the program passed the function for this; the texts live until it returns.
                 unsafe { call(user_data, Str::of(&secret_id), stage, old, new) };
             }
             (Callback::Stale(Some(call)), CoreEvent::Stale { secret_id, age, error }) => {
@@ -179,7 +183,7 @@ impl Listener {
     }
 }
 
-/// Shows an event as C has it.
+/// Calls `show` with an event as the C structure. Skips events that have no kind in C.
 fn with_event(event: &CoreEvent, show: impl FnOnce(&Event)) {
     let text = format!("{event}\0");
     let mut shown = Event {
@@ -222,6 +226,12 @@ fn with_event(event: &CoreEvent, show: impl FnOnce(&Event)) {
             shown.region = Str::of(region);
             failure = Some(Error::from(error.clone()));
             shown.error = failure.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        }
+        CoreEvent::FallbackLogin { secret_id, version_stage, version_id } => {
+            shown.kind = EventKind::SECRETCACHE_EVENT_FALLBACK_LOGIN as u32;
+            shown.secret_id = Str::of(secret_id);
+            shown.version_stage = Str::of(version_stage.as_str());
+            shown.new_version_id = Str::of(version_id);
         }
         _ => return,
     }

@@ -1,25 +1,24 @@
-//! The only way to export a function.
+//! Macros that export functions. Every exported function is written with one of them.
 
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Error, ResultCode};
 
-/// Exports a function to C.
+/// Exports functions to C.
 ///
 /// ```text
 /// export! {
-///     /// What the header says.
+///     /// The text for the header.
 ///     fn secretcache_new(config: Ref<Config>) -> Result(cache_out: *mut Cache) { … }
 ///
-///     /// For functions that cannot fail: what they give if an argument is NULL.
+///     /// A function that cannot fail; `= Str::NONE` is its result if an argument is NULL.
 ///     fn secretcache_value_arn(value: Ref<Value>) -> Str = Str::NONE => { … }
 /// }
 /// ```
 ///
-/// The first form gives a `secretcache_result` and has two more parameters than it names: the output, which is written
-/// on success alone, and `error_out`, which is written on failure and may be NULL. The kinds of parameter are those of
-/// [`c_type`].
+/// The first form returns a `secretcache_result` and takes two more parameters than it lists: the output, written only
+/// on success, and `error_out`, which is written on failure and can be NULL. [`c_type`] lists the kinds of parameter.
 macro_rules! export {
     () => {};
     (
@@ -40,7 +39,7 @@ macro_rules! export {
             $crate::export::fallible(error_out, || {
                 $(let $argument = from_c!($argument, $kind $(<$type>)?)?;)*
                 $(
-                    // SAFETY: the header asks for a place to write to; NULL is refused.
+                    // SAFETY: the header requires a place to write to; NULL is refused.
                     let $out = unsafe { $crate::export::place($out, stringify!($out)) }?;
                 )?
                 let done = $crate::export::body(|| $body)?;
@@ -68,7 +67,7 @@ macro_rules! export {
         }
         export! { $($rest)* }
     };
-    // Functions that give nothing.
+    // Functions that return nothing.
     (
         $(#[$meta:meta])*
         fn $name:ident($($argument:ident: $kind:ident $(<$type:ty>)?),* $(,)?) $body:block
@@ -88,12 +87,13 @@ macro_rules! export {
     };
 }
 
-/// Exports a function that calls another with the same arguments, but for structures: hosts that cannot pass those by value
-/// pass texts that end in a NUL, and get texts as such or in a place of theirs. NULL stays what it is to the other function.
+/// Exports functions that call another one with the same arguments, for hosts that cannot pass structures by value: a
+/// text is a `char *` that ends in a NUL, both as an argument and as a result. NULL means the same as to the other
+/// function.
 ///
 /// ```text
 /// forward! {
-///     /// Another function's own, for texts that end in a NUL.
+///     /// Like `secretcache_invalidate`.
 ///     fn secretcache_ffi_invalidate(cache: Same<*const Cache>, secret_id: Chars, error_out: …)
 ///         -> Same<ResultCode> = cache::secretcache_invalidate;
 /// }
@@ -111,19 +111,19 @@ macro_rules! forward {
         pub unsafe extern "C" fn $name(
             $($argument: forward_type!($kind $(<$type>)?)),*
         ) -> forward_type!($result $(<$result_type>)?) {
-            // SAFETY: what the other function asks for is asked for here too; texts end in a NUL, or are NULL.
+            // SAFETY: this function has the other one's requirements; texts end in a NUL, or are NULL.
             unsafe { forward_result!($target($(forward_argument!($argument, $kind)),*), $result) }
         }
     )* };
 }
 
-/// The C type of a parameter or result that is passed on.
+/// The C type of a parameter or result of a forwarding function.
 macro_rules! forward_type {
     (Same<$type:ty>) => { $type };
     (Chars) => { *const std::ffi::c_char };
 }
 
-/// What the other function is passed.
+/// An argument converted for the other function.
 macro_rules! forward_argument {
     ($argument:ident, Same) => {
         $argument
@@ -133,7 +133,7 @@ macro_rules! forward_argument {
     };
 }
 
-/// What the other function gave, of texts their first byte.
+/// The other function's result; for a text, the pointer to its first byte.
 macro_rules! forward_result {
     ($call:expr, Same) => {
         $call
@@ -148,12 +148,12 @@ macro_rules! forward_result {
 /// | kind | in C | in the body |
 /// |---|---|---|
 /// | `Ref<T>` | `const T *`, not NULL | `&T` |
-/// | `Mut<T>` | `T *`, not NULL, not used by others meanwhile | `&mut T` |
+/// | `Mut<T>` | `T *`, not NULL, not used by another thread | `&mut T` |
 /// | `Opt<T>` | `const T *` or NULL | `Option<&T>` |
 /// | `Own<T>` | `T *`, taken over, or NULL | `Option<Box<T>>` |
 /// | `Text` | `secretcache_str` in UTF-8 | `&str` |
-/// | `Id` | the same | an [`Id`](crate::arguments::Id), checked when its text is asked for |
-/// | `OptText` | the same, or with NULL for data | `Option<&str>` |
+/// | `Id` | the same | an [`Id`](crate::arguments::Id), whose UTF-8 is checked only when its text is needed |
+/// | `OptText` | the same; `data` can be NULL | `Option<&str>` |
 /// | `Lossy` | the same, in any encoding | a `String`, empty if there is none |
 /// | `Raw` | `secretcache_bytes` | `&[u8]` |
 /// | `Call<F>` | a function, not NULL; `F` is an `Option` of it | `F` |
@@ -172,21 +172,21 @@ macro_rules! c_type {
     (Is<$type:ty>) => { $type };
 }
 
-/// A parameter checked and made fit for Rust.
+/// Checks a parameter and converts it to its Rust type.
 macro_rules! from_c {
     ($argument:ident, Ref<$type:ty>) => {
         from_c!($argument, Opt<$type>).and_then(|there| not_null!(there, $argument))
     };
     ($argument:ident, Mut<$type:ty>) => {
-        // SAFETY: as below, and that no other thread uses it at the same time.
+        // SAFETY: as below, and no other thread uses it at the same time.
         not_null!(unsafe { $argument.as_mut() }, $argument)
     };
     ($argument:ident, Opt<$type:ty>) => {
-        // SAFETY: the header asks for a pointer that this library gave and that is still valid; NULL is none.
+        // SAFETY: the header requires a pointer from this library that is still valid, or NULL.
         Ok::<_, $crate::error::Error>(unsafe { $argument.as_ref() })
     };
     ($argument:ident, Own<$type:ty>) => {
-        // SAFETY: as above; it was made by `Box::into_raw`, and the caller gives it away.
+        // SAFETY: as above; `Box::into_raw` made it, and the caller gives up ownership.
         Ok::<_, $crate::error::Error>((!$argument.is_null()).then(|| unsafe { Box::from_raw($argument) }))
     };
     ($argument:ident, Text) => {
@@ -217,7 +217,7 @@ macro_rules! from_c {
 /// The bytes of a `secretcache_str` or `secretcache_bytes`; `None` for NULL.
 macro_rules! bytes_of {
     ($argument:ident) => {
-        // SAFETY: the header asks for so many bytes as there are said to be, unchanged during the call.
+        // SAFETY: the header requires `length` bytes that do not change during the call.
         unsafe { $crate::arguments::items($argument.bytes(), $argument.length, stringify!($argument)) }
     };
 }
@@ -237,35 +237,35 @@ macro_rules! write_out {
     };
 }
 
-/// Where an output goes.
+/// The place where an output is written.
 ///
 /// # Safety
 ///
-/// `out` is NULL or valid for a write, by nobody else meanwhile.
+/// `out` is NULL or valid for a write, and no other thread uses it.
 pub(crate) unsafe fn place<'a, T>(out: *mut T, name: &str) -> Result<&'a mut MaybeUninit<T>, Error> {
-    // SAFETY: by contract. What it holds before is not looked at.
+    // SAFETY: by contract. Its previous content is not read.
     unsafe { out.cast::<MaybeUninit<T>>().as_mut() }.ok_or_else(|| Error::null(name))
 }
 
-/// Runs a body, out of which `?` leads to here.
+/// Runs a body, so that `?` in it returns to the caller of this function.
 #[inline(always)]
 pub(crate) fn body<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     body()
 }
 
-/// Runs the body of a function that can fail; a panic is a failure too.
+/// Runs the body of a function that can fail. A panic becomes an error.
 pub(crate) fn fallible(error_out: *mut *mut Error, body: impl FnOnce() -> Result<(), Error>) -> ResultCode {
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(Error::panicked()));
     let Err(error) = result else { return ResultCode::SECRETCACHE_OK };
     let code = error.code();
-    // SAFETY: the header asks for NULL or a place to write to.
+    // SAFETY: the header requires NULL or a place to write to.
     if let Ok(error_out) = unsafe { place(error_out, "error_out") } {
         error_out.write(Box::into_raw(Box::new(error)));
     }
     code
 }
 
-/// Runs the body of a function that has nowhere to put an error.
+/// Runs the body of a function that cannot report an error. `None` means that it failed.
 pub(crate) fn infallible<T>(body: impl FnOnce() -> Result<T, Error>) -> Option<T> {
     catch_unwind(AssertUnwindSafe(body)).ok()?.ok()
 }

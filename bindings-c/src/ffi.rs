@@ -1,6 +1,7 @@
-//! For hosts that cannot pass structures by value, or have no inline functions: LuaJIT, Ruby's Fiddle, JNA and their kin.
+//! Variants for hosts that cannot pass structures by value, or cannot use inline functions: LuaJIT, Ruby's Fiddle, JNA
+//! and the like.
 //!
-//! Texts go in as `char *` that end in a NUL. Each function does what its namesake does, and calls it.
+//! Texts are passed as `char *` that end in a NUL. Each function does the same as the one whose name lacks `ffi`.
 
 use std::ffi::c_void;
 
@@ -34,7 +35,7 @@ use crate::watch::{Watch, secretcache_is_outdated, secretcache_watch_new};
 
 forward! {
     /// Like `secretcache_version`. The functions `secretcache_ffi_...` do the same as the functions without `ffi`, for
-    /// languages that cannot pass structures by value: a text is a `char *` that ends in a NUL; NULL means no text.
+    /// languages that cannot pass structures by value: a text is a `char *` that ends in a NUL, and NULL means no text.
     fn secretcache_ffi_version() -> Chars = secretcache_version;
 
     /// Like `secretcache_result_name`.
@@ -43,7 +44,7 @@ forward! {
     /// Like `secretcache_error_message`; NULL for NULL.
     fn secretcache_ffi_error_message(error: Same<*const Error>) -> Chars = secretcache_error_message;
 
-    /// Like `secretcache_error_service_code`; NULL if there is none. The same applies to the next two.
+    /// Like `secretcache_error_service_code`; NULL if there is none. This also holds for the next two functions.
     fn secretcache_ffi_error_service_code(error: Same<*const Error>) -> Chars = secretcache_error_service_code;
 
     /// Like `secretcache_error_operation`.
@@ -81,7 +82,7 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_config_set_profile;
 
-    /// Like `secretcache_config_set_credentials`; `session_token` may be NULL.
+    /// Like `secretcache_config_set_credentials`; `session_token` can be NULL.
     fn secretcache_ffi_config_set_credentials(
         config: Same<*mut Config>,
         access_key_id: Chars,
@@ -90,7 +91,7 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_config_set_credentials;
 
-    /// Like `secretcache_config_set_role`; `external_id` may be NULL.
+    /// Like `secretcache_config_set_role`; `external_id` can be NULL.
     fn secretcache_ffi_config_set_role(
         config: Same<*mut Config>,
         role_arn: Chars,
@@ -98,7 +99,7 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_config_set_role;
 
-    /// Like `secretcache_config_set_role_for`; `external_id` may be NULL.
+    /// Like `secretcache_config_set_role_for`; `external_id` can be NULL.
     fn secretcache_ffi_config_set_role_for(
         config: Same<*mut Config>,
         prefix: Chars,
@@ -294,7 +295,7 @@ forward! {
         error_out: Same<*mut *mut Error>,
     ) -> Same<ResultCode> = secretcache_connect;
 
-    /// Like `secretcache_credential_field`, for "username" and "password" too; NULL if there is none.
+    /// Like `secretcache_credential_field`, also for "username" and "password"; NULL if there is none.
     fn secretcache_ffi_credential_field(credential: Same<*const Credential>, field: Chars) -> Chars
         = secretcache_credential_field;
 
@@ -325,12 +326,13 @@ export! {
         data: Is<*const u8>,
         length: Is<usize>,
     ) -> Result() {
-        // SAFETY: the header asks for so many bytes, unchanged during the call.
+        // SAFETY: the header requires `length` bytes that do not change during the call.
         answer.set_binary(unsafe { items(data, length, "data") }?.unwrap_or_default());
         Ok(())
     }
 
-    /// Like `secretcache_value_arn`; writes the text, or no text, to `text_out`. The same applies to the next ones.
+    /// Like `secretcache_value_arn`, but writes the text, or no text, to `text_out`. This also holds for the functions
+    /// below.
     fn secretcache_ffi_value_arn(value: Ref<Value>) -> Result(text_out: Str) {
         Ok(value.arn())
     }

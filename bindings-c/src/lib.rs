@@ -1,7 +1,8 @@
-//! The C interface of secretcache. Its documentation is the header, `include/secretcache.h`, which is made from here.
+//! The C interface of secretcache. Its documentation is the header, `include/secretcache.h`, which is generated from
+//! this crate.
 //!
-//! Every exported function is made by [`export`], which checks the arguments, catches panics, and sets outputs on
-//! success alone. Nothing is decided here: a function converts, calls the core once, and converts back.
+//! [`export`] generates every exported function: it checks the arguments, catches panics, and sets outputs only on
+//! success. Nothing is decided here: a function converts its arguments, calls the core once, and converts the result.
 #![deny(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -44,6 +45,6 @@ pub mod callback;
 
 pub mod ffi;
 
-/// What is freed is wiped: secrets pass through the buffers of HTTP and TLS too.
+/// Wipes freed memory, because secrets also pass through the buffers of HTTP and TLS.
 #[global_allocator]
 static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;

@@ -1,4 +1,4 @@
-//! A secret store of the program's own, as a table of functions.
+//! Custom sources: a secret store of the program, as a table of functions.
 
 use std::ffi::c_void;
 use std::fmt;
@@ -28,12 +28,12 @@ pub type Fetch = Option<
     ),
 >;
 
-/// Asks the store for the versions of a secret and their labels, without values. Texts are valid until the function
-/// returns.
+/// Asks the store for the versions of a secret and their staging labels, without values. Texts are valid until the
+/// function returns.
 pub type Describe = Option<unsafe extern "C" fn(user_data: *mut c_void, secret_id: Str, answer: *mut Answer)>;
 
 /// Fetches the current versions of several secrets from the store. `answers` has one answer for each of the `count`
-/// ids, in the same order; each must be ended like the answer to a single request. Both arrays and the texts are valid
+/// ids, in the same order; end each of them like the answer to a single request. Both arrays and the texts are valid
 /// until the function returns, the answers until they are ended.
 pub type FetchBatch = Option<
     unsafe extern "C" fn(
@@ -46,24 +46,24 @@ pub type FetchBatch = Option<
 
 /// A custom source of secrets, for programs with their own transport.
 ///
-/// The functions run on threads of this library ("secretcache"), several at a time, with all signals blocked. They may
-/// block, and may answer before they return or later, from any thread. End each answer exactly once, with
+/// The functions run on threads of this library ("secretcache"), several at a time, with all signals blocked. They can
+/// block, and can answer before they return or later, from any thread. End each answer exactly once, with
 /// `secretcache_answer_succeed`, `secretcache_answer_fail` or `secretcache_answer_fail_as_service`. An answer that
-/// comes after the timeout of the settings is discarded. The functions must answer from the store each time, never from
-/// their own cache. They must not call functions of this library that wait, leave by `longjmp`, or throw. In a forked
-/// child they are called with the same user data.
+/// comes after the timeout of the settings is discarded. The functions must read from the store each time, never from a
+/// cache of their own. They must not call functions of this library that wait, leave by `longjmp`, or throw. In a
+/// forked child they are called with the same user data.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Source {
-    /// `sizeof(secretcache_source)`, by which later versions know which fields there are.
+    /// `sizeof(secretcache_source)`, so that later versions of the library know which fields exist.
     pub size: usize,
     /// Passed to every function.
     pub user_data: *mut c_void,
     /// Must not be NULL.
     pub fetch: Fetch,
-    /// NULL if the store cannot do this; refreshes then fetch.
+    /// NULL if the store cannot do this; refreshes then use `fetch`.
     pub describe: Describe,
-    /// Called once, on any thread, when no function will be called any more. May be NULL.
+    /// Called once, on any thread, when no other function will be called again. NULL is allowed.
     pub release: Release,
     /// Called by `secretcache_prefetch`, for at most 20 secrets at a time. NULL if the store cannot do this; secrets
     /// are then fetched one by one.
@@ -74,9 +74,9 @@ pub struct Source {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
-    /// The secret.
+    /// The id of the secret.
     pub secret_id: Str,
-    /// Which version of it; ignored by `describe`.
+    /// The version; ignored by `describe`.
     pub version: VersionSelector,
 }
 
@@ -93,19 +93,19 @@ pub struct FfiSource {
     pub user_data: *mut c_void,
     /// Must not be NULL.
     pub fetch: FfiFetch,
-    /// NULL if the store cannot do this; refreshes then fetch.
+    /// NULL if the store cannot do this; refreshes then use `fetch`.
     pub describe: FfiFetch,
-    /// Called once, on any thread, when no function will be called any more. May be NULL.
+    /// Called once, on any thread, when no other function will be called again. NULL is allowed.
     pub release: Release,
 }
 
-/// The answer of a source. One thread may use it at a time.
+/// The answer of a source to one request. One thread may use it at a time.
 #[derive(Debug)]
 pub struct Answer {
     reply: oneshot::Sender<Result<Reply, secretcache::Error>>,
     content: Reply,
     operation: &'static str,
-    /// The source's user data are not released while an answer is due.
+    /// Keeps the source's user data until this answer is ended.
     _table: Arc<Table>,
 }
 
@@ -124,7 +124,7 @@ struct Table {
     fetch_batch: FetchBatch,
 }
 
-/// How the program's functions take what they are asked.
+/// The calling convention of the program's functions.
 #[derive(Clone, Copy, Debug)]
 enum Functions {
     ByValue { fetch: Fetch, describe: Describe },
@@ -143,7 +143,7 @@ impl Table {
         let user_data = self.user_data.pointer;
         match self.functions {
             Functions::ByValue { describe: Some(describe), .. } => {
-                // SAFETY: the program gave the function for this; the id lives until it returns.
+                // SAFETY: the program passed the function for this; the id lives until it returns.
                 unsafe { describe(user_data, secret_id, answer) };
             }
             Functions::ByPointer { describe: Some(describe), .. } => {
@@ -172,24 +172,24 @@ impl Table {
     }
 }
 
-/// A source as the core asks it.
+/// A custom source, as the core uses it.
 #[derive(Clone)]
 pub(crate) struct HostSource {
     table: Arc<Table>,
     timeout: Duration,
-    /// A source that hangs holds up itself alone.
+    /// Each source has its own threads, so one that hangs blocks only itself.
     pool: Arc<BlockingPool>,
 }
 
 impl Source {
-    /// What the first programs had of it.
+    /// The size of the structure in the first release.
     const FIRST_SIZE: usize = offset_of!(Self, fetch_batch);
 
-    /// A copy of as much as there is, by its size; the rest is NULL.
+    /// Copies the fields that the structure has according to its `size`; the others are NULL.
     ///
     /// # Safety
     ///
-    /// There are as many bytes as `size` says, and at least `size` itself.
+    /// `source` points to as many bytes as `size` says, and at least to `size` itself.
     unsafe fn copied(source: *const Self) -> Result<Self, Error> {
         // SAFETY: by contract.
         let size = unsafe { (&raw const (*source).size).read() };
@@ -200,7 +200,7 @@ impl Source {
         let mut copy =
             Self { size, user_data, fetch: None, describe: None, release: None, fetch_batch: None };
         let known = size.min(size_of::<Self>());
-        // SAFETY: by contract, and no more than fits.
+        // SAFETY: by contract, and the copy is at least that large.
         unsafe { std::ptr::copy_nonoverlapping(source.cast::<u8>(), (&raw mut copy).cast::<u8>(), known) };
         Ok(copy)
     }
@@ -209,7 +209,7 @@ impl Source {
 impl HostSource {
     /// # Safety
     ///
-    /// As [`Source::copied`].
+    /// As for [`Source::copied`].
     pub(crate) unsafe fn new(source: *const Source) -> Result<Self, Error> {
         // SAFETY: by contract.
         let source = unsafe { Source::copied(source) }?;
@@ -238,7 +238,7 @@ impl HostSource {
         Self { timeout: timeout.unwrap_or(self.timeout), ..self }
     }
 
-    /// Has the program asked on a thread that may block, and waits for its answer.
+    /// Calls the program on a thread that may block, and waits for its answer.
     async fn ask(
         &self,
         operation: &'static str,
@@ -261,8 +261,8 @@ impl SecretSource for HostSource {
     fn describe<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Description, secretcache::Error>> {
         Box::pin(async move {
             if !self.table.describes() {
-                // The core's word for "fetch instead, and do not ask again soon".
-                let text = "the program's own source has no describe function";
+                // Makes the core fetch instead, and not ask again soon.
+                let text = "the custom source has no describe function";
                 return Err(failure(ErrorKind::AccessDenied, text));
             }
             let id = id.to_owned();
@@ -288,7 +288,7 @@ impl SecretSource for HostSource {
     fn fetch_batch<'a>(&'a self, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Batch, secretcache::Error>> {
         Box::pin(async move {
             let Some(fetch_batch) = self.table.fetch_batch else {
-                let text = "the program's own source has no fetch_batch function";
+                let text = "the custom source has no fetch_batch function";
                 return Err(failure(ErrorKind::InvalidRequest, text));
             };
             let asked: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
@@ -315,12 +315,12 @@ impl SecretSource for HostSource {
     }
 }
 
-/// What a program answers in time.
+/// Waits for the program's answer until the deadline.
 async fn reply(answered: Answered, deadline: Instant) -> Result<Reply, secretcache::Error> {
     match tokio::time::timeout_at(deadline, answered).await {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(failure(ErrorKind::Closed, "the process is shutting down")),
-        Err(_) => Err(failure(ErrorKind::Timeout, "the program's own source did not answer in time")),
+        Err(_) => Err(failure(ErrorKind::Timeout, "the custom source did not answer in time")),
     }
 }
 
@@ -330,7 +330,7 @@ impl fmt::Debug for HostSource {
     }
 }
 
-/// An answer in a batch is for an id by its name or ARN; the program need not have said it again.
+/// Completes an answer in a batch with the name or ARN that it is for; the program need not set it.
 fn named(mut fetched: Fetched, id: &str) -> Fetched {
     let place = if id.starts_with("arn:") { &mut fetched.arn } else { &mut fetched.name };
     place.get_or_insert_with(|| id.to_owned());
@@ -338,7 +338,7 @@ fn named(mut fetched: Fetched, id: &str) -> Fetched {
 }
 
 impl Answer {
-    /// For the program, which ends it.
+    /// Passes the answer to the program, which ends it.
     fn into_raw(self) -> *mut Self {
         Box::into_raw(Box::new(self))
     }
@@ -348,7 +348,7 @@ impl Answer {
     }
 
     fn end(self, result: Result<(), secretcache::Error>) {
-        // Nobody is there to take it if it comes too late.
+        // No one receives an answer that comes too late.
         let _late = self.reply.send(result.map(|()| self.content));
     }
 }
@@ -371,7 +371,7 @@ export! {
         Ok(())
     }
 
-    /// Sets the version's id, for `fetch` or `fetch_batch`. Without one, every refresh fetches, and
+    /// Sets the version's id, for `fetch` or `fetch_batch`. Without one, every refresh fetches the value, and
     /// `secretcache_connect` cannot tell versions apart.
     fn secretcache_answer_set_version_id(answer: Mut<Answer>, version_id: Text) -> Result() {
         answer.content.fetched.version_id = Some(version_id.to_owned());
@@ -402,7 +402,7 @@ export! {
         Ok(())
     }
 
-    /// Adds a version and one of its staging labels, for `describe`. Call it for each label of each version.
+    /// Adds a version and one of its staging labels, for `describe`. Call this for each label of each version.
     fn secretcache_answer_add_version_stage(answer: Mut<Answer>, version_id: Text, stage: Text) -> Result() {
         let versions = &mut answer.content.description.versions;
         match versions.iter_mut().find(|(id, _)| id == version_id) {
@@ -419,13 +419,13 @@ export! {
         }
     }
 
-    /// Ends an answer with a failure, and frees it. `result` is one of the results from 100 on, such as
-    /// SECRETCACHE_CONNECTION; others count as SECRETCACHE_SOURCE. `message` says what is wrong and what to do; it must
-    /// not contain a secret. NULL is ignored.
+    /// Ends an answer with a failure, and frees it. `result` is a result from 100 up, such as SECRETCACHE_CONNECTION;
+    /// others count as SECRETCACHE_SOURCE. `message` says what is wrong and what to do; it must not contain a secret.
+    /// NULL is ignored.
     fn secretcache_answer_fail(answer: Own<Answer>, result: Is<u32>, message: Lossy) {
         if let Some(answer) = answer {
             let kind = ResultCode::kind(result).unwrap_or(ErrorKind::Source);
-            let text = if message.is_empty() { "the program's own source failed" } else { &message };
+            let text = if message.is_empty() { "the custom source failed" } else { &message };
             answer.end(Err(failure(kind, text)));
         }
     }

@@ -1,4 +1,4 @@
-//! What the cache has done so far.
+//! Statistics of a cache.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::text::Str;
 #[derive(Debug)]
 pub struct Stats(secretcache::Stats);
 
-/// The counters. They start at zero with the process and only grow.
+/// The counters of a cache. They start at zero in each process and only grow.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug)]
 #[expect(non_camel_case_types, reason = "their names in C")]
@@ -36,8 +36,8 @@ pub enum Counter {
     /// Logins of `secretcache_connect` that were accepted.
     SECRETCACHE_COUNTER_LOGINS_ACCEPTED = 8,
     /// Accepted logins with a version other than the current one.
-    SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION = 9,
-    /// Logins refused. A rotation costs one, and one more for each login in progress at that moment.
+    SECRETCACHE_COUNTER_FALLBACK_LOGINS = 9,
+    /// Refused logins. A rotation costs one, and one more for each login in progress at that moment.
     SECRETCACHE_COUNTER_LOGINS_REFUSED = 10,
     /// Fetches and refreshes that a replica in another Region answered.
     SECRETCACHE_COUNTER_REPLICA_READS = 11,
@@ -56,7 +56,7 @@ impl Stats {
             (C::SECRETCACHE_COUNTER_ROTATIONS_OBSERVED, self.0.rotations_observed),
             (C::SECRETCACHE_COUNTER_EVICTIONS, self.0.evictions),
             (C::SECRETCACHE_COUNTER_LOGINS_ACCEPTED, self.0.logins.accepted),
-            (C::SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION, self.0.logins.fallback_logins),
+            (C::SECRETCACHE_COUNTER_FALLBACK_LOGINS, self.0.logins.fallback_logins),
             (C::SECRETCACHE_COUNTER_LOGINS_REFUSED, self.0.logins.rejected),
             (C::SECRETCACHE_COUNTER_REPLICA_READS, self.0.replica_reads),
         ];
@@ -83,54 +83,54 @@ export! {
         drop(stats);
     }
 
-    /// One of the counters of `secretcache_counter`; 0 for other numbers.
+    /// Returns one of the counters of `secretcache_counter`; 0 for other numbers.
     fn secretcache_stats_count(stats: Ref<Stats>, counter: Is<u32>) -> u64 = 0 => {
         stats.counter(counter)
     }
 
-    /// How often an operation of the service was called: GetSecretValue, DescribeSecret or BatchGetSecretValue.
+    /// Returns how often an operation of the service was called: GetSecretValue, DescribeSecret or BatchGetSecretValue.
     fn secretcache_stats_api_calls(stats: Ref<Stats>, operation: Text) -> u64 = 0 => {
         stats.0.api_calls.get(operation).copied().unwrap_or(0)
     }
 
-    /// How many fetches failed with a result such as SECRETCACHE_THROTTLED.
+    /// Returns how many fetches failed with a result such as SECRETCACHE_THROTTLED.
     fn secretcache_stats_failures(stats: Ref<Stats>, result: Is<u32>) -> u64 = 0 => {
         let kind = ResultCode::kind(result);
         kind.and_then(|kind| stats.0.failures.get(kind.name()).copied()).unwrap_or(0)
     }
 
-    /// How many versions of secrets there are, with or without a value.
+    /// Returns how many versions of secrets the statistics list, including versions without a value.
     fn secretcache_stats_secret_count(stats: Ref<Stats>) -> usize = 0 => {
         stats.0.secrets.len()
     }
 
-    /// The id of the secret, as reads use it; no text beyond the last. Like the other texts below, it is valid as long
-    /// as the statistics.
+    /// Returns the id of the secret, as reads use it; no text if `index` is past the last one. Like the other texts
+    /// below, it is valid as long as the statistics.
     fn secretcache_stats_secret_id(stats: Ref<Stats>, index: Is<usize>) -> Str = Str::NONE => {
         Str::of_option(stats.secret(index).map(|secret| secret.secret_id.as_str()))
     }
 
-    /// The staging label that reads use; no text if they use a version id.
+    /// Returns the staging label that reads use; no text if they use a version id.
     fn secretcache_stats_secret_stage(stats: Ref<Stats>, index: Is<usize>) -> Str = Str::NONE => {
         Str::of_option(stats.secret(index).and_then(|secret| secret.version_stage.as_deref()))
     }
 
-    /// The id of the cached version; no text if there is none.
+    /// Returns the id of the cached version; no text if there is none.
     fn secretcache_stats_secret_version_id(stats: Ref<Stats>, index: Is<usize>) -> Str = Str::NONE => {
         Str::of_option(stats.secret(index).and_then(|secret| secret.version_id.as_deref()))
     }
 
-    /// Milliseconds since the last successful refresh; -1 if there was none.
+    /// Returns the milliseconds since the last successful refresh; -1 if there was none.
     fn secretcache_stats_secret_age_ms(stats: Ref<Stats>, index: Is<usize>) -> i64 = -1 => {
         milliseconds(stats.secret(index).and_then(|secret| secret.age))
     }
 
-    /// Milliseconds until the next refresh is due; -1 if none will be.
+    /// Returns the milliseconds until the next refresh is due; -1 if none is scheduled.
     fn secretcache_stats_secret_next_refresh_ms(stats: Ref<Stats>, index: Is<usize>) -> i64 = -1 => {
         milliseconds(stats.secret(index).and_then(|secret| secret.next_refresh_in))
     }
 
-    /// The error of the last fetch; SECRETCACHE_OK if it succeeded.
+    /// Returns the error of the last fetch; SECRETCACHE_OK if it succeeded.
     fn secretcache_stats_secret_last_error(
         stats: Ref<Stats>,
         index: Is<usize>,
@@ -139,7 +139,7 @@ export! {
         last_error.map_or(ResultCode::SECRETCACHE_OK, ResultCode::of)
     }
 
-    /// How many fetches in a row have failed.
+    /// Returns how many fetches in a row have failed.
     fn secretcache_stats_secret_failures(stats: Ref<Stats>, index: Is<usize>) -> u32 = 0 => {
         stats.secret(index).map_or(0, |secret| secret.failures)
     }

@@ -5,14 +5,14 @@ use std::ptr;
 
 use secretcache::Selector;
 
-/// Borrowed text in UTF-8, with its length in bytes. It need not end in a NUL, unless the function that returns it says
-/// so. `data` is NULL if there is no text.
+/// Borrowed text in UTF-8, with its length in bytes. It ends in a NUL only if the function that returns it says so.
+/// `data` is NULL if there is no text.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Str {
     /// The first byte, or NULL.
     pub data: *const c_char,
-    /// How many bytes there are, without a final NUL.
+    /// The number of bytes, without a final NUL.
     pub length: usize,
 }
 
@@ -22,12 +22,13 @@ pub struct Str {
 pub struct Bytes {
     /// The first byte, or NULL.
     pub data: *const u8,
-    /// How many bytes there are.
+    /// The number of bytes.
     pub length: usize,
 }
 
 /// Selects a version of a secret by staging label or by version id; `data` of the other one is NULL. If both are NULL,
-/// or the selector is, it is the version labelled AWSCURRENT. Setting both fails with SECRETCACHE_INVALID_ARGUMENT.
+/// or the pointer to the selector is, it selects the version labelled AWSCURRENT. Setting both fails with
+/// SECRETCACHE_INVALID_ARGUMENT.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct VersionSelector {
@@ -41,7 +42,7 @@ impl Str {
     /// No text.
     pub(crate) const NONE: Self = Self { data: ptr::null(), length: 0 };
 
-    /// Text that lives as long as its owner.
+    /// Borrows a text; valid as long as its owner.
     pub(crate) fn of(text: &str) -> Self {
         Self { data: text.as_ptr().cast(), length: text.len() }
     }
@@ -50,12 +51,12 @@ impl Str {
         text.map_or(Self::NONE, Self::of)
     }
 
-    /// Where its bytes are.
+    /// The pointer to the first byte, or NULL.
     pub(crate) fn bytes(self) -> *const u8 {
         self.data.cast()
     }
 
-    /// Text that ends in a NUL, which is not counted.
+    /// Borrows a text that ends in a NUL, which is not counted.
     pub(crate) fn of_terminated(text: &[u8]) -> Self {
         Self { data: text.as_ptr().cast(), length: text.len().saturating_sub(1) }
     }
@@ -66,7 +67,7 @@ impl Bytes {
         Self { data: bytes.as_ptr(), length: bytes.len() }
     }
 
-    /// Where they are.
+    /// The pointer to the first byte, or NULL.
     pub(crate) fn bytes(self) -> *const u8 {
         self.data
     }

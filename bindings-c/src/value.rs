@@ -1,4 +1,4 @@
-//! One version of a secret, in the hands of a C program.
+//! Values: one version of a secret, held by a C program.
 
 use std::time::SystemTime;
 
@@ -9,20 +9,20 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ResultCode};
 use crate::text::{Bytes, Str};
 
-/// Holds one version of a secret, or one field of it. It is empty until a function fills it, and can be filled again
-/// and again. It keeps its version in memory even after the cache is freed; the bytes are wiped when neither the cache
-/// nor any value holds them. One thread may use it at a time.
+/// Holds one version of a secret, or one field of it. It is empty until a function fills it, and can be filled any
+/// number of times. It keeps its version in memory even after the cache is freed; the bytes are wiped when neither the
+/// cache nor any value holds them. One thread may use it at a time.
 ///
 /// Reads are fastest with one value for each secret and thread: a value that already holds the requested version is not
 /// filled again.
 #[derive(Clone, Debug, Default)]
 pub struct Value {
     secret: Option<Secret>,
-    /// The id whose current version this was when a read filled the value; empty if it was filled otherwise.
+    /// The secret's id if a read filled the value with the current version; empty if it was filled otherwise.
     current_of: Vec<u8>,
-    /// Whether a field of the secret's JSON is the value's string.
+    /// Whether the value's string is a field of the secret's JSON.
     is_field: bool,
-    /// The field that was last asked for, and its place in this version.
+    /// The last requested field, and its place in this version.
     field: String,
     place: Option<usize>,
 }
@@ -32,13 +32,14 @@ impl Value {
         Self { secret: Some(secret), ..Self::default() }
     }
 
-    /// Whether it holds the secret's current version, and the cache would give the same; then this counts as a hit.
+    /// Whether this value holds the secret's current version and the cache would return the same one. If so, the read
+    /// counts as a hit.
     #[inline(always)]
     pub(crate) fn is_current(&self, cache: &SecretCache, id: &[u8]) -> bool {
         self.current_of == id && self.secret.as_ref().is_some_and(|secret| cache.hit_again(secret))
     }
 
-    /// From now on the value is the whole secret.
+    /// Makes the value the whole secret again.
     #[inline]
     pub(crate) fn drop_field(&mut self) {
         self.is_field = false;
@@ -51,13 +52,13 @@ impl Value {
         self.place = None;
     }
 
-    /// As [`Value::fill`], with the current version of a secret.
+    /// Like [`Value::fill`], with the current version of a secret.
     pub(crate) fn fill_with_current(&mut self, id: &[u8], secret: Secret) {
         self.fill(secret);
         self.current_of.extend_from_slice(id);
     }
 
-    /// From now on the value is a field of the secret that it holds.
+    /// Makes the value a field of the secret that it holds.
     pub(crate) fn show_field(&mut self, field: &str) -> Result<(), Error> {
         if self.place.is_none() || self.field != field {
             self.place = Some(self.secret()?.field_place(field)?);
@@ -96,7 +97,7 @@ impl Value {
     }
 }
 
-/// Texts about the version that it holds; none if it is empty.
+/// Texts about the version that the value holds; no text if it is empty.
 impl Value {
     pub(crate) fn arn(&self) -> Str {
         Str::of_option(self.secret.as_ref().and_then(Secret::arn))
@@ -116,7 +117,7 @@ impl Value {
     }
 }
 
-/// A copy that ends in a NUL; made in one piece, so that no half of it is left behind.
+/// A copy that ends in a NUL. It is allocated once, so that no unwiped part of it is left behind.
 pub(crate) fn terminated(text: &str) -> Zeroizing<Vec<u8>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len().saturating_add(1)));
     bytes.extend_from_slice(text.as_bytes());
@@ -140,21 +141,21 @@ export! {
         *value = Value::default();
     }
 
-    /// Returns a copy of a value, for callbacks that keep it; free it with `secretcache_value_free`. The bytes of a
-    /// string or binary are shared; those of a field are copied.
+    /// Returns a copy of a value, for callbacks that keep it; free it with `secretcache_value_free`. The copy shares
+    /// the secret's bytes with the original.
     fn secretcache_value_clone(value: Ref<Value>) -> Result(value_out: *mut Value) {
         Ok(Box::into_raw(Box::new(value.clone())))
     }
 
-    /// The secret string, or the field that the value was filled with. A field ends in a NUL that is not counted; a
-    /// whole string does not. Valid until the value is filled again, cleared or freed.
+    /// Returns the secret string, or the field that the value was filled with. A field ends in a NUL that is not
+    /// counted; a whole string does not. Valid until the value is filled again, cleared or freed.
     ///
     /// Fails with SECRETCACHE_WRONG_TYPE if the version holds binary data.
     fn secretcache_value_string(value: Ref<Value>) -> Result(string_out: Str) {
         value.string()
     }
 
-    /// The secret binary. Valid until the value is filled again, cleared or freed.
+    /// Returns the secret binary. Valid until the value is filled again, cleared or freed.
     ///
     /// Fails with SECRETCACHE_WRONG_TYPE if the version holds a string.
     fn secretcache_value_binary(value: Ref<Value>) -> Result(binary_out: Bytes) {
@@ -172,33 +173,33 @@ export! {
         Ok(Box::into_raw(Box::new(part)))
     }
 
-    /// The full ARN of the secret; no text if the source does not set it. Like the other texts below, it is valid until
-    /// the value is filled again, cleared or freed.
+    /// Returns the full ARN of the secret; no text if the source does not set it. Like the other texts below, it is
+    /// valid until the value is filled again, cleared or freed.
     fn secretcache_value_arn(value: Ref<Value>) -> Str = Str::NONE => {
         value.arn()
     }
 
-    /// The friendly name of the secret; no text if the source does not set it.
+    /// Returns the friendly name of the secret; no text if the source does not set it.
     fn secretcache_value_name(value: Ref<Value>) -> Str = Str::NONE => {
         value.name()
     }
 
-    /// The version id; no text if the source does not set it. A version's value never changes.
+    /// Returns the version id; no text if the source does not set it. The value of a version never changes.
     fn secretcache_value_version_id(value: Ref<Value>) -> Str = Str::NONE => {
         value.version_id()
     }
 
-    /// How many staging labels this version had at the last successful refresh.
+    /// Returns how many staging labels this version had at the last successful refresh.
     fn secretcache_value_stage_count(value: Ref<Value>) -> usize = 0 => {
         value.secret()?.version_stages().len()
     }
 
-    /// One of the staging labels; no text beyond the last.
+    /// Returns one of the staging labels; no text if `index` is past the last one.
     fn secretcache_value_stage(value: Ref<Value>, index: Is<usize>) -> Str = Str::NONE => {
         value.stage(index)
     }
 
-    /// When this version was created, in milliseconds since 1970 (UTC); -1 if the source does not set it.
+    /// Returns when this version was created, in milliseconds since 1970 (UTC); -1 if the source does not set it.
     fn secretcache_value_created_ms(value: Ref<Value>) -> i64 = -1 => {
         let created = value.secret()?.created_date();
         let age = created.and_then(|date| date.duration_since(SystemTime::UNIX_EPOCH).ok());

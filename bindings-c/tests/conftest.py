@@ -1,6 +1,6 @@
-"""The installed library that the tests use, and how C and C++ programs are built against it.
+"""Fixtures for the tests: the installed library, and functions that compile C and C++ programs against it.
 
-Everything is compiled from the installed tree alone, as a user's program is. `make test-c` builds the library first.
+Programs use only the installed tree, like a user's program. `make test-c` builds the library first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from endpoint import Endpoint  # noqa: E402
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 STRICT = [*WARNINGS, "-Wshadow", "-Wconversion", "-Wsign-conversion", "-Wundef", "-Wcast-qual", "-Wunused"]
-"""What users' projects ask of the headers that they include."""
+"""The warnings that users' projects enable for the headers that they include."""
 STRICT_C = [*STRICT, "-Wc++-compat", "-Wstrict-prototypes", "-Wmissing-prototypes"]
 STRICT_CPP = [*STRICT, "-Wold-style-cast", "-Wnon-virtual-dtor", "-Woverloaded-virtual", "-Wextra-semi"]
 C, CPP = ["gcc", "-std=gnu11", "-D_GNU_SOURCE"], ["g++", "-std=c++17"]
@@ -30,7 +30,7 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
 def run(*command: str | Path, **options: object) -> str:
-    """Run a command to its success and give its output; otherwise say what it said."""
+    """Run a command and return its output. If it fails, fail the test with that output."""
     done = subprocess.run(
         [str(word) for word in command],
         stdout=subprocess.PIPE,
@@ -44,7 +44,7 @@ def run(*command: str | Path, **options: object) -> str:
 
 
 class Installed:
-    """A prefix with the library in it."""
+    """A prefix under which the library is installed."""
 
     def __init__(self, prefix: Path, build: Path) -> None:
         self.prefix = prefix
@@ -64,7 +64,7 @@ class Installed:
 
 @pytest.fixture(scope="session")
 def installed() -> Installed:
-    """The debug build, installed."""
+    """Install the debug build."""
     build = ROOT / "target" / "debug"
     if not (build / "libsecretcache_c.so").exists():
         pytest.fail("the library is missing: cargo build -p secretcache-c", pytrace=False)
@@ -76,7 +76,7 @@ def installed() -> Installed:
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[Endpoint]:
-    """Run `secretcache local`, and point the programs to it."""
+    """Run `secretcache local`, and set the environment so that the programs use it."""
     with Endpoint() as endpoint:
         ambient = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         os.environ.clear()

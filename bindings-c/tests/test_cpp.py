@@ -1,4 +1,4 @@
-"""The C++ face: one program from several standards, and what must not compile."""
+"""The C++ interface: one program from several standards, and code that must not compile."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ void connect(const secretcache::Cache &cache)
 
 
 def objects(installed: Installed, folder: Path, *flags: str) -> list[Path]:
-    """Compile both halves of the program, each for its standard."""
+    """Compile both halves of the program, each for its own standard."""
     made = []
     for name, standard in (("older", "c++17"), ("newer", "c++23")):
         output = folder / f"{name}.o"
@@ -44,17 +44,17 @@ def objects(installed: Installed, folder: Path, *flags: str) -> list[Path]:
 def test_c3_one_program_from_two_standards(
     installed: Installed, tmp_path: Path, flags: list[str], order: int
 ) -> None:
-    """Whichever of two definitions the linker keeps, both halves mean the same by a result."""
+    """Both halves agree on the type of a result, whichever of the two definitions the linker keeps."""
     halves = objects(installed, tmp_path, *flags)[::order]
     libraries = [f"-L{installed.prefix}/lib", "-lsecretcache", f"-Wl,-rpath,{installed.prefix}/lib"]
     program = tmp_path / "program"
     run("g++", *flags, *halves, *libraries, "-o", program)
     output = run(program, timeout=300)
-    assert output == "app\nthere is no such secret\nthe login function gave up\n"
+    assert output == "app\nthere is no such secret\nthe login function returned an error\n"
 
 
 def test_c3_what_differs_has_another_name(installed: Installed, tmp_path: Path) -> None:
-    """Halves with and without exceptions differ in what failing means: they do not link by accident."""
+    """Halves with and without exceptions fail in different ways, so they must not link."""
     older, _ = objects(installed, tmp_path)
     newer = tmp_path / "without.o"
     include = f"-I{installed.prefix}/include"

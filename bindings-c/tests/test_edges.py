@@ -1,4 +1,4 @@
-"""A program around the library: how it ends, that its memory stays flat, and what checkers say of it."""
+"""A program that uses the library: its exit, its memory use over time, and what checkers report about it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_edge(edges: Path, test: str) -> None:
 def test_a_program_ends_200_times_with_its_own_status(
     installed: Installed, endpoint: Endpoint, tmp_path: Path, transport: str
 ) -> None:
-    """It works, fails, and ends while reads are under way, however it ends."""
+    """It works, fails, and exits in three ways while reads are in progress."""
     sources = [HERE / "programs" / name for name in ("ending.c", "store.c")]
     program = installed.compile(tmp_path / "ending", sources)
     client = endpoint.client()
@@ -75,7 +75,7 @@ def client(endpoint: Endpoint) -> Any:
 
 
 def check(client: Any, *command: str | Path, **environment: str) -> tuple[int, str]:
-    """Run a user's program, store a new version when it has read, and give its status and what was said."""
+    """Run a user's program, store a new version after its reads, and return its status and standard error."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -101,13 +101,13 @@ def test_c11_valgrind_is_quiet_with_the_suppressions(
     program = installed.compile(tmp_path / "user", [HERE / "programs" / "user.c"])
     suppressions = f"--suppressions={installed.prefix}/share/secretcache/valgrind.supp"
     assert check(client, *MEMCHECK, suppressions, program) == (0, "")
-    # They hide nothing that the program forgets, and without them valgrind is not quiet.
+    # They do not hide leaks of the program, and without them valgrind is not quiet.
     status, said = check(client, *MEMCHECK, suppressions, program, "leak")
     assert status == 99
     assert "definitely lost" in said
     assert "secretcache_value_new" in said
     status, said = check(client, *MEMCHECK, program)
-    assert status == 99, "the suppressions are needed no more"
+    assert status == 99, "the suppressions are no longer needed"
     assert "possibly lost" in said
 
 

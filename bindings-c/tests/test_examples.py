@@ -1,4 +1,4 @@
-"""Runs the examples as their readers would: against `secretcache local`, a real PostgreSQL, and files."""
+"""Runs the examples against `secretcache local`, real databases, and files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def client(endpoint: Endpoint) -> Any:
 
 def sql(server: dict[str, Any], command: str, **options: Any) -> None:
     target = f"host={server['host']} port={server['port']} user={server['user']} dbname={server['database']}"
-    # By standard input: a password has no place on a command line.
+    # On standard input, because other users can see a password on the command line.
     psql = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", target]
     subprocess.run(
         psql,
@@ -42,7 +42,7 @@ def sql(server: dict[str, Any], command: str, **options: Any) -> None:
 
 
 def speak_german(server: dict[str, Any]) -> None:
-    """Have the server say everything in another language, as many do, and see that it does."""
+    """Switch the server's messages to German, as many servers use another language, and wait until it does."""
     sql(server, "ALTER SYSTEM SET lc_messages = 'de_DE.UTF-8';")
     sql(server, "SELECT pg_reload_conf();")
     wrong = server | {"password": "wrong"}
@@ -57,7 +57,7 @@ def speak_german(server: dict[str, Any]) -> None:
 
 @contextmanager
 def started(kind: str) -> Iterator[dict[str, Any]]:
-    """Start a server, which has refused a wrong password."""
+    """Start a server. It is ready and has already refused a wrong password."""
     program = ROOT / "target" / "debug" / "secretcache-databases"
     server = subprocess.Popen([program, kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout
@@ -72,7 +72,7 @@ def started(kind: str) -> Iterator[dict[str, Any]]:
 
 
 class Postgres:
-    """PostgreSQL, which says that a login is refused in German."""
+    """PostgreSQL, which reports refused logins in German."""
 
     kind, flags = "postgres-15", ("-I/usr/include/postgresql", "-lpq")
     query = "select current_user"
@@ -92,7 +92,7 @@ class Postgres:
 
 
 class MariaDb:
-    """MariaDB, by its own connector."""
+    """MariaDB, with its own connector."""
 
     kind, flags = "mariadb", ("-I/usr/include/mariadb", "-lmariadb")
     query = "select substring_index(current_user(), '@', 1)"
@@ -125,7 +125,7 @@ class MariaDb:
 
 
 class Redis:
-    """Redis, by hiredis."""
+    """Redis, with hiredis."""
 
     kind, flags = "redis", ("-lhiredis",)
     query = "ACL WHOAMI"
@@ -178,7 +178,7 @@ def test_get(installed: Installed, client: Any, tmp_path: Path) -> None:
 def test_a_driver_stays_connected_through_rotations(
     installed: Installed, client: Any, database: Any, strategy: str, tmp_path: Path
 ) -> None:
-    """User and password come from one version, so it does not matter which of the two changes."""
+    """User and password come from the same version, so either or both can change."""
     example = EXAMPLE_OF[type(database)]
     program = installed.compile(tmp_path / example, [EXAMPLES / f"{example}.c"], *database.flags)
     users = [f"{strategy}_app"] * 2 if strategy == "single" else [f"{strategy}_app", f"{strategy}_clone"]
@@ -205,7 +205,7 @@ def test_a_driver_stays_connected_through_rotations(
             wanted.release()
 
     def await_connections() -> None:
-        """Between two steps the program connects some times: before, after, or across the step."""
+        """Wait for 20 connections, so that some happen before, during and after each step."""
         for _ in range(20):
             assert wanted.acquire(timeout=120)
 
@@ -225,7 +225,7 @@ def test_a_driver_stays_connected_through_rotations(
             )
             await_connections()
             database.change(user, password)
-            await_connections()  # With a single user only the pending version logs in.
+            await_connections()  # With a single user, only the pending version logs in.
             client.update_secret_version_stage(
                 SecretId=secret,
                 VersionStage="AWSCURRENT",
@@ -233,7 +233,7 @@ def test_a_driver_stays_connected_through_rotations(
                 RemoveFromVersionId=current,
             )
             await_connections()
-            # The plan asks anew once a second; rotations closer than that are not what this is about.
+            # An attempt to connect checks the labels at most once a second. This test is not about faster rotations.
             time.sleep(1.5)
     finally:
         rotating.clear()
@@ -243,10 +243,10 @@ def test_a_driver_stays_connected_through_rotations(
     assert len(answers) >= 20 * (3 * ROTATIONS + 1)
     refused, _ = rest.split()
     if strategy == "single":
-        # One tells of a rotation; one more is allowed where the machine is slow.
+        # Each rotation costs one refused login; one more is allowed on a slow machine.
         assert ROTATIONS <= int(refused) <= 2 * ROTATIONS, rest
     else:
-        # The user of the version before logs in until its own turn comes.
+        # The previous version's user can log in until the rotation that changes its password.
         assert int(refused) <= ROTATIONS, rest
 
 

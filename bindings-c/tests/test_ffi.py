@@ -1,4 +1,4 @@
-"""Hosts that read the library by a foreign function interface: LuaJIT, Ruby's Fiddle, and ctypes as JNA does it."""
+"""Hosts with a foreign function interface: LuaJIT, Ruby's Fiddle, and ctypes, used like JNA."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_c9_a_host_reads_and_logs_in(installed: Installed, secret: None, host: s
 
 
 def test_c9_pointer_variants_pass_no_structure_by_value(installed: Installed) -> None:
-    """Neither does any callback of theirs, nor the one function that is told of every event."""
+    """Neither does any of their callbacks, nor the callback for all events."""
     text = declarations(installed)
     functions = re.findall(r"^[^\n(]*\bsecretcache_ffi_\w+\(.*?\);", text, re.MULTILINE | re.DOTALL)
     callbacks = re.findall(
@@ -58,7 +58,7 @@ def test_c9_declarations_need_no_preprocessor(installed: Installed) -> None:
 
 
 def test_c9_functions_that_pass_texts_by_value_have_a_variant(installed: Installed) -> None:
-    """Reads, logins, settings and errors; sources and statistics of single secrets have what a host needs to be one."""
+    """All have one, except for these, which a host can do without."""
     text = declarations(installed)
     by_value = set()
     for declaration in re.findall(r"^[^\n(;}]*\bsecretcache_\w+\([^;]*\);", text, re.MULTILINE):

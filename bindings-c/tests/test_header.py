@@ -1,4 +1,4 @@
-"""The header: made from the source, whole, and fit for every language standard."""
+"""The header: generated from the source, complete, and valid in every language standard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CPP_STANDARDS = ["c++17", "c++20", "c++23"]
 
 
 def declared() -> set[str]:
-    """Name the functions that the header declares for the library to define."""
+    """Return the names of the functions that the header declares for the library to define."""
     text = HEADER.read_text()
     api = re.findall(r"SECRETCACHE_API\s[^;(]*?\b(secretcache_\w+)\(", text)
     assert len(api) > 80
@@ -66,7 +66,7 @@ def test_the_library_exports_what_the_header_declares_and_nothing_else(installed
 
 
 def test_every_export_goes_through_the_macro() -> None:
-    """No function is exported in any other way, and each of the macros catches panics or calls one that does."""
+    """No function is exported in another way. Each macro catches panics, or calls a function that does."""
     for path in SOURCE.glob("*.rs"):
         code = path.read_text().split("#[cfg(test)]")[0]
         marks = len(re.findall(r"no_mangle|export_name|link_section", code))
@@ -84,7 +84,7 @@ def test_every_export_goes_through_the_macro() -> None:
 
 def test_every_function_is_called_with_wrong_arguments() -> None:
     tested = (HERE / "programs" / "arguments.c").read_text()
-    # Those have no pointer among their arguments.
+    # These have no pointer arguments.
     harmless = {"secretcache_config_new", "secretcache_value_new"}
     untested = {name for name in declared() - harmless if f"{name}(" not in tested}
     assert not untested

@@ -1,4 +1,4 @@
-"""Runs `programs/host.c`: what the program around the library does to it, and it to the program."""
+"""Runs `programs/host.c`: effects of the host program on the library, and of the library on the program."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_s6_memory_is_locked(program: Path, secret: Endpoint, test: str) -> None
 
 
 def test_s6_nothing_is_left_in_memory(program: Path, secret: Endpoint) -> None:
-    """After replacing and closing, neither password is found in memory."""
+    """After the secret is replaced and the cache closed, neither password is in memory."""
     client = secret.client()
 
     def put(password: str) -> None:
@@ -95,4 +95,4 @@ def test_s6_nothing_is_left_in_memory(program: Path, secret: Endpoint) -> None:
     put(new)
     output, _ = process.communicate("go\n", timeout=LONGEST)
     assert process.returncode == 0
-    assert output == "0 0\n", "how often the old and the new password are still in memory"
+    assert output == "0 0\n", "occurrences of the old and the new password in memory"

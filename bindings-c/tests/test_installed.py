@@ -1,4 +1,4 @@
-"""The installed tree, as others use it: by pkg-config and CMake, shared and static, loaded and unloaded."""
+"""The installed tree, used through pkg-config and CMake, shared and static, loaded and unloaded."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_pkg_config(installed: Installed, tmp_path: Path, package: str, source: 
 def test_c5_a_program_is_linked_statically_by_pkg_config(
     installed: Installed, endpoint: Endpoint, tmp_path: Path
 ) -> None:
-    """As one writes it; it needs no other file, and reads."""
+    """The program needs no shared library, and it can read a secret."""
     flags = pkg_config(installed, "--static", "--cflags", "--libs", "secretcache")
     program = tmp_path / "get"
     run("gcc", "-static", ROOT / "bindings-c" / "examples" / "get.c", *flags, "-o", program)
@@ -116,7 +116,7 @@ def files(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("libdir", ["lib64", "lib/x86_64-linux-gnu", "/usr/lib/multi", "/opt/libraries"])
 def test_c10_it_is_installed_where_it_is_told_and_uninstalled(tmp_path: Path, libdir: str) -> None:
-    """Under DESTDIR, with LIBDIR as given, and with nothing left of it afterwards."""
+    """It goes under DESTDIR and LIBDIR, and uninstalling leaves nothing behind."""
     build = ROOT / "target" / "debug"
     environment = os.environ | {"DESTDIR": str(tmp_path), "LIBDIR": libdir}
     (tmp_path / "usr" / "include").mkdir(parents=True)
@@ -140,9 +140,8 @@ def test_c10_it_is_installed_where_it_is_told_and_uninstalled(tmp_path: Path, li
         "if(NOT EXISTS ${there})\nmessage(FATAL_ERROR ${there})\nendif()\n"
     )
     cmake = tmp_path / libraries / "cmake" / "secretcache"
-    if (
-        libdir != "/opt/libraries"
-    ):  # the headers of which are where they were said to be, and not below DESTDIR
+    # For /opt/libraries, CMake looks for the headers under the prefix, not under DESTDIR.
+    if libdir != "/opt/libraries":
         run("cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-Dsecretcache_DIR={cmake}")
     run("rm", "-rf", tmp_path / "build", tmp_path / "CMakeLists.txt")
     run(ROOT / "bindings-c" / "uninstall", "/usr", env=environment)
@@ -156,7 +155,7 @@ def test_c10_it_is_installed_where_it_is_told_and_uninstalled(tmp_path: Path, li
 
 
 def test_the_loader_learns_of_the_library_unless_it_is_for_another_root(tmp_path: Path) -> None:
-    """Without that, a program that is linked with /usr/local/lib does not start until somebody runs ldconfig."""
+    """Otherwise, a program linked with a library in /usr/local/lib does not start until ldconfig runs."""
     build, tools, log = small(tmp_path), tmp_path / "tools", tmp_path / "log"
     tools.mkdir()
     (tools / "ldconfig").write_text(f"#!/bin/sh\necho called >> {log}\n")
@@ -194,13 +193,13 @@ def test_packagers_install_one_library_under_the_same_name(tmp_path: Path, linka
 
 
 def packed(build: Path, folder: Path, notices: Path) -> Path:
-    """Pack a tarball from what was built, and give its path."""
+    """Pack a tarball from a build, and return its path."""
     environment = os.environ | {"NOTICES": str(notices)}
     return Path(run(ROOT / "bindings-c" / "dist", build, folder, env=environment).strip())
 
 
 def small(folder: Path) -> Path:
-    """Stand in for what cargo builds: a library of one function, in both forms."""
+    """Build a small replacement for cargo's libraries: one function, shared and static."""
     (folder / "small.c").write_text("int secretcache_small(void) { return 0; }\n")
     run(*C, "-fPIC", "-c", folder / "small.c", "-o", folder / "small.o")
     run("ar", "rcs", folder / "libsecretcache_c.a", folder / "small.o")
@@ -212,16 +211,16 @@ def test_the_same_build_gives_the_same_tarball(tmp_path: Path) -> None:
     small(tmp_path)
     notices = tmp_path / "notices"
     notices.mkdir()
-    (notices / "THIRD-PARTY-NOTICES.txt").write_text("what others ask to be told\n")
+    (notices / "THIRD-PARTY-NOTICES.txt").write_text("notices of third parties\n")
     one, two = (packed(tmp_path, tmp_path / folder, notices) for folder in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
 
 
 def test_the_tarball_works_where_it_is_unpacked(installed: Installed, tmp_path: Path) -> None:
-    """It holds the installed tree, the licences included, and is found by pkg-config and CMake."""
+    """It contains the installed tree with the licenses, and pkg-config and CMake find it."""
     notices = tmp_path / "notices" / "THIRD-PARTY-NOTICES.txt"
     notices.parent.mkdir()
-    notices.write_text("what others ask to be told\n")
+    notices.write_text("notices of third parties\n")
     small = tmp_path / "build"
     small.mkdir()
     for name in ("libsecretcache_c.a", "libsecretcache_c.so"):
@@ -234,7 +233,7 @@ def test_the_tarball_works_where_it_is_unpacked(installed: Installed, tmp_path: 
     (tree,) = elsewhere.iterdir()
     assert (tree / "share" / "doc" / "secretcache" / notices.name).read_text() == notices.read_text()
     flat = tmp_path / "flat"
-    tree.rename(flat)  # a place without a blank: pkg-config's output is split at those
+    tree.rename(flat)  # a path without a space, because pkg-config's output is split at spaces
     environment = os.environ | {"PKG_CONFIG_PATH": str(flat / "lib" / "pkgconfig")}
     flags = run("pkg-config", "--cflags", "--libs", "secretcache-static", env=environment).split()
     run(*C, CONSUMER / "main.c", *flags, "-o", tmp_path / "consumer")
@@ -262,10 +261,10 @@ def test_the_static_library_shows_its_own_symbols_alone(installed: Installed) ->
 
 
 def test_two_rust_libraries_in_one_program(installed: Installed, tmp_path: Path) -> None:
-    """Another static library by the same compiler has the same standard library in it."""
+    """Another static library from the same compiler contains the same standard library."""
     other = tmp_path / "libother.a"
     run("rustc", "--edition=2024", "--crate-type=staticlib", "-O", CONSUMER / "other.rs", "-o", other)
-    # A program of one's own may also use a name that is one within the library.
+    # A program may also define a symbol that is local in the library.
     (tmp_path / "own.c").write_text("int rust_eh_personality(void) { return 3; }\n")
     libraries = [installed.prefix / "lib" / "libsecretcache.a", *system_libraries(installed)]
     include = f"-I{installed.prefix}/include"

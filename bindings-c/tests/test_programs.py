@@ -1,4 +1,4 @@
-"""Runs the test programs of `programs/`: as they are, under the sanitizers, and under valgrind."""
+"""Runs the test programs in `programs/`: plainly, under the sanitizers, and under valgrind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conftest import HERE, SANITIZERS, Installed, run
 PROGRAMS = ["arguments.c", "reading.c", "events.c", "batches.c", "process.c", "cpp.cpp"]
 TEST = re.compile(r'^ {8}\{"(\w+)", \1\},$', re.MULTILINE)
 HANGS = 300
-"""Seconds after which a program hangs; none waits for time to pass."""
+"""Seconds after which a program counts as hung; no test waits for time to pass."""
 MEMCHECK = ["valgrind", "--quiet", "--error-exitcode=99", "--fair-sched=try"]
 LEAKS = [
     "--leak-check=full",
@@ -20,17 +20,17 @@ LEAKS = [
     "--errors-for-leak-kinds=definite,indirect",
 ]
 LEAKS_BY_DESIGN = {
-    "forked_children_start_afresh": "a child leaves alone what it inherits",
+    "forked_children_start_afresh": "a child does not free what it inherits",
     "forks_at_any_moment": "the same",
 }
 FORKS_IN_VALGRIND = "4"
 NOT_SANITIZED = {
-    "forks_at_any_moment": "the sanitizer's allocator may be locked for ever in a child of several threads"
+    "forks_at_any_moment": "in a child of several threads, the sanitizer's allocator may be locked forever"
 }
 
 
 def cases(*without: str) -> list[tuple[str, str]]:
-    """List programs and their tests."""
+    """Return all pairs of program and test, except for the tests named."""
     listed = []
     for program in PROGRAMS:
         found = TEST.findall((HERE / "programs" / program).read_text())
@@ -41,7 +41,7 @@ def cases(*without: str) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="session")
 def programs(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
-    """Build every program in every way it is run."""
+    """Build every program in every variant."""
     folder = tmp_path_factory.mktemp("programs")
     built = {}
     for variant, flags in {"plain": [], "sanitized": SANITIZERS}.items():

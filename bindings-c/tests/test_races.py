@@ -1,7 +1,7 @@
-"""Hunts data races of programs that use the library, callbacks included, with helgrind.
+"""Uses helgrind to find data races in programs that use the library, callbacks included.
 
-What it can know and what not is said in `races.supp` and in `FOR_HELGRIND` of `programs/check.h`; that it does find
-races between a program and its callbacks is shown by a program that has one.
+`races.supp` and `FOR_HELGRIND` in `programs/check.h` describe the limits of helgrind. A program with a race in its
+callback proves that helgrind still finds such races.
 """
 
 from __future__ import annotations

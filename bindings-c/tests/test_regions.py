@@ -1,4 +1,4 @@
-"""Runs `programs/regions.c`: a replica is read while a secret's own Region does not answer."""
+"""Runs `programs/regions.c`: a replica is read while a secret's own Region does not respond."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ struct Stale {
     std::optional<ErrorView> error;
 };
 
-/** Settings; see the functions `secretcache_config_...`. A wrong setting makes `Cache::create` fail. */
+/** Settings of a cache; see the functions `secretcache_config_...`. A wrong setting makes `Cache::create` fail. */
 class Config {
 public:
     Config() : owned_(secretcache_config_new()) {}
@@ -89,7 +89,7 @@ public:
         return set(secretcache_config_set_timeout, detail::milliseconds(timeout));
     }
 
-    /** A custom source instead of AWS Secrets Manager: a `Source`, or a `BatchSource`. */
+    /** Sets a custom source to use instead of AWS Secrets Manager: a `Source` or a `BatchSource`. */
     template <class Own>
     Config &source(std::unique_ptr<Own> source)
     {
@@ -108,8 +108,8 @@ public:
                     [&](auto *error) { return secretcache_config_set_source(owned_.get(), &table, error); });
     }
 
-    /** Calls a function for each new version. It runs as `secretcache_config_on_new_version` says; if it throws, the
-     *  program ends. */
+    /** Calls a function for each new version, under the rules of `secretcache_config_on_new_version`. If it throws, the
+     *  program terminates. */
     Config &on_new_version(std::function<void(const NewVersion &)> tell)
     {
         using Function = decltype(tell);
@@ -143,7 +143,7 @@ public:
                           (*static_cast<Function *>(function))(detail::view(id), ErrorView(error));
                       });
     }
-    /** Calls a function with every event; see `secretcache_event`. */
+    /** Calls a function with each event; see `secretcache_event` and `secretcache_event_kind`. */
     Config &on_event(std::function<void(const secretcache_event &)> tell)
     {
         using Function = decltype(tell);
@@ -152,7 +152,7 @@ public:
                           (*static_cast<Function *>(function))(*event);
                       });
     }
-    /** Calls a function with each line for the log, and SECRETCACHE_LOG_INFO or SECRETCACHE_LOG_WARNING. */
+    /** Calls a function with each log line and its level, SECRETCACHE_LOG_INFO or SECRETCACHE_LOG_WARNING. */
     Config &on_log(std::function<void(std::uint32_t, std::string_view)> tell)
     {
         using Function = decltype(tell);
@@ -167,7 +167,7 @@ public:
 private:
     friend class Cache;
 
-    /** Keeps the first refusal for `Cache::create`. */
+    /** Keeps the first error, for `Cache::create` to return. */
     void note(Result<void> result)
     {
         if (!result && !refused_) {
@@ -182,7 +182,7 @@ private:
         return *this;
     }
 
-    /** Gives an object away, if the call takes it. */
+    /** Gives up ownership of the object if the call succeeds, and so takes it over. */
     template <class T, class Call>
     Config &keep(std::unique_ptr<T> object, Call &&call)
     {
@@ -211,7 +211,7 @@ private:
         try {
             ask();
         } catch (...) {
-            // The answer has gone with it, and so has failed.
+            // Unwinding destroyed the answer, so the request fails.
         }
 #else
         ask();

@@ -1,6 +1,6 @@
 /* The declarations of secretcache.h without preprocessor and inline functions: for LuaJIT's ffi.cdef, PHP's FFI and
- * others that read C. What each function does is said there; hosts that cannot pass structures by value use the
- * functions secretcache_ffi_... instead. */
+ * others that read C. secretcache.h documents each function; hosts that cannot pass structures by value use
+ * the functions secretcache_ffi_... instead. */
 enum secretcache_result
  {
     SECRETCACHE_OK = 0,
@@ -46,7 +46,7 @@ enum secretcache_counter
     SECRETCACHE_COUNTER_ROTATIONS_OBSERVED = 6,
     SECRETCACHE_COUNTER_EVICTIONS = 7,
     SECRETCACHE_COUNTER_LOGINS_ACCEPTED = 8,
-    SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION = 9,
+    SECRETCACHE_COUNTER_FALLBACK_LOGINS = 9,
     SECRETCACHE_COUNTER_LOGINS_REFUSED = 10,
     SECRETCACHE_COUNTER_REPLICA_READS = 11,
 };
@@ -57,6 +57,7 @@ enum secretcache_event_kind
     SECRETCACHE_EVENT_STALE = 2,
     SECRETCACHE_EVENT_ERROR = 3,
     SECRETCACHE_EVENT_REPLICA = 4,
+    SECRETCACHE_EVENT_FALLBACK_LOGIN = 5,
 };
 typedef uint32_t secretcache_event_kind;
 enum secretcache_login

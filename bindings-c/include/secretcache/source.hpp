@@ -10,7 +10,7 @@
 namespace secretcache {
 inline namespace SECRETCACHE_INLINE_NAMESPACE {
 
-/** The answer of a source; see `secretcache_answer`. If it is destroyed before it is ended, it has failed. */
+/** The answer of a source; see `secretcache_answer`. If it is destroyed before it is ended, the request fails. */
 class Answer {
 public:
     explicit Answer(secretcache_answer *owned) noexcept : owned_(owned) {}
@@ -43,14 +43,14 @@ public:
         });
     }
 
-    /** Ends it with what was set. */
+    /** Ends the answer with what was set. */
     void succeed() noexcept { secretcache_answer_succeed(owned_.release()); }
-    /** Ends it with a failure such as SECRETCACHE_CONNECTION. */
+    /** Ends the answer with a failure such as SECRETCACHE_CONNECTION. */
     void fail(secretcache_result result, std::string_view message) noexcept
     {
         secretcache_answer_fail(owned_.release(), result, detail::text(message));
     }
-    /** Ends it with an error of Secrets Manager, such as ResourceNotFoundException. */
+    /** Ends the answer with an error of Secrets Manager, such as ResourceNotFoundException. */
     void fail_as_service(std::string_view code, std::string_view message, std::uint16_t http_status = 0,
                          std::optional<std::string_view> request_id = std::nullopt) noexcept
     {
@@ -68,31 +68,30 @@ private:
 
     static void abandon(secretcache_answer *answer) noexcept
     {
-        secretcache_answer_fail(answer, SECRETCACHE_SOURCE,
-                                SECRETCACHE_STR("the program's own source has given no answer"));
+        secretcache_answer_fail(answer, SECRETCACHE_SOURCE, SECRETCACHE_STR("the custom source gave no answer"));
     }
 
     detail::Owner<secretcache_answer, abandon> owned_;
 };
 
-/** A custom source; `secretcache_source` describes threads and duties. If a function throws, its answer has failed. */
+/** A custom source; see `secretcache_source` for threads and requirements. If a function throws, its request fails. */
 class Source {
 public:
     virtual ~Source() = default;
     /** Fetches a version with its value. The texts are valid until this returns. */
     virtual void fetch(std::string_view secret_id, const Version &version, Answer answer) = 0;
-    /** Asks for the secret's versions. Unless this is overridden, refreshes fetch. */
+    /** Asks for the secret's versions. Unless this is overridden, refreshes call `fetch`. */
     virtual void describe(std::string_view, Answer answer)
     {
-        answer.fail(SECRETCACHE_ACCESS_DENIED, "this source describes nothing");
+        answer.fail(SECRETCACHE_ACCESS_DENIED, "this source does not override describe");
     }
 };
 
 /** A source that can fetch several secrets at once. */
 class BatchSource : public Source {
 public:
-    /** Fetches the current versions of secrets. There is one answer for each id, in the same order. The ids are valid
-     *  until this returns. */
+    /** Fetches the current versions of several secrets. There is one answer for each id, in the same order. The ids are
+     *  valid until this returns. */
     virtual void fetch_batch(const std::vector<std::string_view> &secret_ids, std::vector<Answer> answers) = 0;
 };
 

@@ -1,6 +1,6 @@
 /**
  * @file
- * Errors, results and values, for the other headers, which include this.
+ * Errors, results and values; the other headers include this.
  */
 #ifndef SECRETCACHE_TYPES_HPP
 #define SECRETCACHE_TYPES_HPP
@@ -28,8 +28,9 @@
 #include <expected>
 #endif
 
-/* What a program is linked from may be compiled for different standards of C++: every type here is the same in all of
- * them. Where it cannot be (releases before 1.0, exceptions switched off) its name is another one to the linker. */
+/* One program can link objects compiled for different C++ standards, so every type here is the same in all of them.
+ * Where types do differ (between minor releases before 1.0, and without exceptions), this namespace gives them
+ * different names for the linker. */
 #if defined(__cpp_exceptions)
 #define SECRETCACHE_INLINE_NAMESPACE_(major, minor) v##major##_##minor
 #else
@@ -53,7 +54,7 @@ public:
     std::string_view message() const noexcept { return view(secretcache_error_message(error_)); }
     /** Whether a retry may help. */
     bool is_transient() const noexcept { return secretcache_error_is_transient(error_); }
-    /** The service's error code, such as ResourceNotFoundException; empty if it did not respond. */
+    /** The service's error code, such as ResourceNotFoundException; empty if the service did not respond. */
     std::string_view service_code() const noexcept { return view(secretcache_error_service_code(error_)); }
     /** The operation that failed; empty if the service did not respond. */
     std::string_view operation() const noexcept { return view(secretcache_error_operation(error_)); }
@@ -75,7 +76,7 @@ class Error : public ErrorView {
 public:
     /** Takes over an error of the C interface. */
     explicit Error(secretcache_error *owned) noexcept : ErrorView(owned), owned_(owned) {}
-    /** A copy of an error that a callback gets. */
+    /** Copies an error that a callback got. */
     explicit Error(ErrorView shown) noexcept : Error(secretcache_error_clone(shown.get())) {}
 
 private:
@@ -85,7 +86,7 @@ private:
     std::unique_ptr<secretcache_error, Free> owned_;
 };
 
-/** A failure on its way into a Result. */
+/** An error from which a failed Result is made, like `std::unexpected`. */
 class Unexpected {
 public:
     explicit Unexpected(Error error) noexcept : error_(std::move(error)) {}
@@ -106,8 +107,8 @@ private:
 };
 
 /**
- * A value or an error, like `std::expected<T, Error>`, for every standard from C++17 on. It is never that class itself,
- * so that objects compiled for different standards can be linked together; `to_expected` converts it.
+ * A value or an error, like `std::expected<T, Error>`, in every standard since C++17. It is never an alias of that
+ * class, so that objects compiled for different standards can be linked together; `to_expected` converts it.
  */
 template <class T>
 class [[nodiscard]] Result {
@@ -133,7 +134,7 @@ public:
     const T &value() const & { return check(), **this; }
     T &&value() && { return check(), *std::move(*this); }
 
-    /** The value, or another if there is none. */
+    /** The value, or `otherwise` if there is none. */
     template <class U>
     T value_or(U &&otherwise) const &
     {
@@ -232,7 +233,7 @@ namespace detail {
 
 inline secretcache_str text(std::string_view text) noexcept
 {
-    // A view of nothing is an empty text, and not the absence of one.
+    // A view whose data is null is an empty text, not a missing one.
     return secretcache_str_of_length(text.data() ? text.data() : "", text.size());
 }
 
@@ -256,13 +257,13 @@ inline std::string_view view(secretcache_str text) noexcept
     return {text.data, text.length};
 }
 
-/** Milliseconds as C takes them. No time is negative, and none so long that it is not refused or for ever. */
+/** Converts a time to milliseconds for C. A negative one becomes the longest, which is refused or means forever. */
 inline std::uint64_t milliseconds(std::chrono::milliseconds span) noexcept
 {
     return span.count() < 0 ? UINT64_MAX : static_cast<std::uint64_t>(span.count());
 }
 
-/** Where a call puts its error. */
+/** Receives the error of a call. */
 class Failure {
 public:
     secretcache_error **place() noexcept { return &error_; }
@@ -272,7 +273,7 @@ private:
     secretcache_error *error_ = nullptr;
 };
 
-/** Makes a result of a call without an output: `call(error_out)`. */
+/** Returns the result of a call without an output: `call(error_out)`. */
 template <class Call>
 Result<void> done(Call &&call)
 {
@@ -283,7 +284,7 @@ Result<void> done(Call &&call)
     return {};
 }
 
-/** Makes a result of a call with an output: `call(out, error_out)`, and `convert(output)`. */
+/** Returns the result of a call with an output: `call(out, error_out)`, then `convert(output)`. */
 template <class Output, class Call, class Convert>
 auto made(Call &&call, Convert &&convert) -> Result<decltype(convert(std::declval<Output>()))>
 {
@@ -340,27 +341,28 @@ public:
     /** Takes over a value of the C interface. */
     explicit Value(secretcache_value *owned) noexcept : owned_(owned) {}
 
-    /** The secret string, or the field it was filled with. Valid until it is filled again, cleared or destroyed. */
+    /** Returns the secret string, or the field that the value was filled with. Valid until the value is filled again,
+     *  cleared or destroyed. */
     Result<std::string_view> string() const
     {
         return detail::made<secretcache_str>(
             [&](auto *out, auto *error) { return secretcache_value_string(get(), out, error); }, detail::view);
     }
-    /** The secret binary. Valid until it is filled again, cleared or destroyed. */
+    /** Returns the secret binary. Valid until the value is filled again, cleared or destroyed. */
     Result<Bytes> binary() const
     {
         return detail::made<secretcache_bytes>(
             [&](auto *out, auto *error) { return secretcache_value_binary(get(), out, error); },
             [](secretcache_bytes bytes) { return Bytes{bytes.data, bytes.length}; });
     }
-    /** A field of a secret whose string is a JSON object. */
+    /** Returns a field of a secret whose string is a JSON object. */
     Result<Value> field(std::string_view name) const
     {
         return detail::made<secretcache_value *>(
             [&](auto *out, auto *error) { return secretcache_value_field(get(), detail::text(name), out, error); },
             [](secretcache_value *field) { return Value(field); });
     }
-    /** A copy of this value. */
+    /** Returns a copy of this value. */
     Result<Value> clone() const
     {
         return detail::made<secretcache_value *>(

@@ -1,4 +1,4 @@
-// Says which version it runs, and that a cache can be made.
+// Creates a cache, and prints the version of the library.
 #include <secretcache.hpp>
 
 #include <iostream>

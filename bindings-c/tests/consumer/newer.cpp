@@ -1,4 +1,4 @@
-// The half of a program that is compiled for C++23, where the standard library has std::expected.
+// The half of a program compiled for C++23, whose standard library has std::expected.
 #include "standards.hpp"
 
 #if !defined(__cpp_lib_expected)

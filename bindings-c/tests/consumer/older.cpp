@@ -1,4 +1,4 @@
-// The half of a program that is compiled for C++17.
+// The half of a program compiled for C++17.
 #include "standards.hpp"
 
 #include <iostream>

@@ -1,6 +1,6 @@
-//! Another static library that was written in Rust: it has the standard library in it, and unwinds.
+//! Another static library written in Rust: it contains the standard library, and unwinds.
 
-/// Whether a panic of its own is caught.
+/// Returns whether this library catches its own panic.
 #[unsafe(no_mangle)]
 pub extern "C" fn other_catches() -> bool {
     std::panic::set_hook(Box::new(|_| {}));

@@ -1,4 +1,4 @@
-// What two files share that are compiled for different standards of C++.
+// Shared by two files that are compiled for different C++ standards.
 #include <secretcache.hpp>
 
 secretcache::Result<secretcache::Cache> make_cache();

@@ -1,4 +1,4 @@
-/* Uses this library and another one that has Rust's standard library in it. */
+/* Uses this library and another one that contains Rust's standard library. */
 #include <secretcache.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
--- LuaJIT: reads, an error, and a login; `luajit read.lua LIBRARY DECLARATIONS`. The endpoint is in the environment.
+-- LuaJIT: reads, an error, and a login; `luajit read.lua LIBRARY DECLARATIONS`. The environment sets the endpoint.
 local ffi = require("ffi")
 ffi.cdef(assert(io.open(arg[2])):read("*a"))
 local library = ffi.load(arg[1])
@@ -9,7 +9,7 @@ end
 
 local function fails(code, call, ...)
   local failure = ffi.new("secretcache_error *[1]")
-  local count, arguments = select("#", ...), { ... } -- of which some may be nil
+  local count, arguments = select("#", ...), { ... } -- some may be nil
   arguments[count + 1] = failure
   local result = call(unpack(arguments, 1, count + 1))
   assert(result == code, ffi.string(library.secretcache_ffi_result_name(result)))

@@ -1,4 +1,4 @@
-"""ctypes, as JNA does it: reads, a login, events and a source by pointers alone; `python read.py LIBRARY`."""
+"""ctypes, used like JNA: reads, a login, events and a source, with pointers only; `python read.py LIBRARY`."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ ok("ffi_get_string", cache, b"ffi/db", None, value, byref(out))
 print(out.text())
 ok("ffi_value_name", value, byref(out))
 print(out.text())
-# The id of an IAM login stands for a token, which nobody is asked for.
+# The id of an IAM login gives a token, which is signed without a request.
 ok(
     "ffi_get_field",
     cache,
@@ -101,7 +101,7 @@ def log_in(_user_data: int, credential: int) -> int:
 
 ok("ffi_connect", cache, b"ffi/db", c_uint64(0), log_in, None)
 
-# A source and a listener, both called on threads of the library.
+# A source and a listener; the library calls both on its own threads.
 versions = iter(["v1", "v2"])
 told = threading.Event()
 
@@ -114,7 +114,7 @@ def fetch(_user_data: int, request: object, answer: int) -> None:
     ok("ffi_answer_set_version_id", c_void_p(answer), version)
     ok("ffi_answer_set_string", c_void_p(answer), b"secret of " + version)
     library.secretcache_answer_succeed(c_void_p(answer))
-    # Who asked goes on meanwhile; Python must not end before this has, so secretcache_shutdown waits for it.
+    # The reader continues meanwhile. Python must not exit before this returns, so secretcache_shutdown waits for it.
     for _ in range(1000):
         time.sleep(0.0005)
 

@@ -1,4 +1,4 @@
-# Ruby's Fiddle, which passes no structures by value: `ruby read.rb LIBRARY`. The endpoint is in the environment.
+# Ruby's Fiddle, which cannot pass structures by value: `ruby read.rb LIBRARY`. The environment sets the endpoint.
 require "fiddle"
 
 POINTER = Fiddle::TYPE_VOIDP
@@ -9,7 +9,7 @@ def function(name, arguments, result = NUMBER)
   Fiddle::Function.new(LIBRARY["secretcache_#{name}"], arguments, result)
 end
 
-# Calls with a place for an error behind the arguments.
+# Calls a function with an output for the error after the arguments.
 def call(function, *arguments)
   failure = Fiddle::Pointer.malloc(Fiddle::SIZEOF_VOIDP, Fiddle::RUBY_FREE)
   [function.call(*arguments, failure), failure.ptr]
@@ -20,7 +20,7 @@ def ok(function, *arguments)
   raise RESULT_NAME.call(result).to_s unless result.zero?
 end
 
-# A secretcache_str that a function wrote.
+# Converts a secretcache_str that a function wrote.
 def text(place)
   data, length = place[0, 16].unpack("JJ")
   data.zero? ? nil : Fiddle::Pointer.new(data)[0, length]

@@ -1,4 +1,4 @@
-/* Every function with NULL, and what else a program may get wrong. */
+/* Calls every function with NULL, and with other wrong arguments. */
 #include <stdint.h>
 
 #include "check.h"
@@ -42,7 +42,7 @@ static secretcache_login on_login(void *user_data, const secretcache_credential 
     return SECRETCACHE_LOGIN_ERROR;
 }
 
-/* Functions that cannot fail give nothing. */
+/* Functions without a result code accept NULL, and return no data. */
 static void null_gives_nothing(void)
 {
     CHECK(secretcache_error_code(NULL) == SECRETCACHE_OK);
@@ -95,10 +95,10 @@ static void null_gives_nothing(void)
     CHECK(secretcache_credential_version_stage(NULL).data == NULL);
     CHECK(is(secretcache_version(), SECRETCACHE_VERSION));
     CHECK(is(secretcache_result_name(SECRETCACHE_OK), "SECRETCACHE_OK"));
-    secretcache_shutdown(0); /* Nothing runs. */
+    secretcache_shutdown(0); /* Nothing is running. */
 }
 
-/* The same of the variants for foreign function interfaces, which pass their arguments on. */
+/* The same for the variants for foreign function interfaces, which pass their arguments on. */
 static void c9_null_is_found_by_the_pointer_variants(void)
 {
     CHECK(secretcache_ffi_version() != NULL);
@@ -164,7 +164,7 @@ static void c9_null_is_found_by_the_pointer_variants(void)
     secretcache_free(cache);
 }
 
-/* All others say so, one argument after the other. */
+/* All other functions report each argument that is NULL. */
 static void null_is_an_error(void)
 {
     secretcache_cache *cache = cache_with(store_new(), NULL);
@@ -333,7 +333,7 @@ static void settings_are_checked(void)
     FAILS(SECRETCACHE_INVALID_ARGUMENT, secretcache_set_threads(0, 1, &error));
     FAILS(SECRETCACHE_INVALID_ARGUMENT, secretcache_set_threads(1, 65, &error));
 
-    /* What was refused has changed nothing, and what is taken is taken. */
+    /* Rejected values have changed nothing, and valid ones take effect. */
     OK(secretcache_config_set_refresh_interval(config, 1000, &error));
     OK(secretcache_config_set_refresh_interval_of(config, ID, 1000, &error));
     OK(secretcache_config_set_max_wait(config, 100, &error));
@@ -359,7 +359,7 @@ static void settings_are_checked(void)
     FAILS(SECRETCACHE_INVALID_CONFIGURATION, secretcache_get(cache, ID, NULL, value, &error));
     secretcache_free(cache);
 
-    /* Together they must make sense too. */
+    /* The combination is checked too. */
     OK(secretcache_config_set_max_stale(config, 999, &error));
     cache = NULL;
     FAILS(SECRETCACHE_INVALID_CONFIGURATION, secretcache_new(config, &cache, &error));

@@ -1,10 +1,10 @@
-/* Sources that can be asked for several secrets in one go. */
+/* Sources that can fetch several secrets at once. */
 #include <stdatomic.h>
 #include <stddef.h>
 
 #include "check.h"
 
-/* How often the source was asked for one secret, and for several. */
+/* How many times the source was asked for one secret, and for several at once. */
 struct asked {
     atomic_int once, at_once;
 };
@@ -80,7 +80,7 @@ static void batches_are_asked_for_in_one_go(void)
     CHECK(asked.at_once == 1 && asked.once == 0);
 }
 
-/* A program that was built before there was such a function: what is behind its source is not looked at. */
+/* A program built before `fetch_batch` existed: the memory after its smaller structure is not read. */
 static void sources_of_older_programs_are_asked_singly(void)
 {
     struct asked asked = {0, 0};

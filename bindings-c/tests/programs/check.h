@@ -1,4 +1,5 @@
-/* What the test programs share. Each program is a list of tests; run with a name it does that one, without it lists them. */
+/* Shared by the test programs. Each program is a list of tests: called with a name it runs that test, without one it
+ * lists them. */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -16,8 +17,9 @@
         }                                                                                                              \
     } while (0)
 
-/* For helgrind, which sees the locks of POSIX threads and not those within the library: what a thread did before it
- * called the library, or returned to it, comes before what a thread does that the library returns to, or calls. */
+/* For helgrind, which knows the locks of POSIX threads but not those inside the library. Everything a thread did before
+ * it called the library, or returned to it, happens before everything done by a thread that the library calls or
+ * returns to. */
 #ifdef FOR_HELGRIND
 #include <valgrind/helgrind.h>
 #define TO_LIBRARY() ANNOTATE_HAPPENS_BEFORE(&secretcache_new)
@@ -31,7 +33,7 @@
 #define secretcache_free(cache) ACROSS(secretcache_free(cache))
 #define secretcache_config_free(config) ACROSS(secretcache_config_free(config))
 #define secretcache_shutdown(timeout_ms) ACROSS(secretcache_shutdown(timeout_ms))
-/* The bytes of a text that the library gives are the program's to read: they are checked no more. */
+/* Stops checking the bytes of a text from the library, which the program may read. */
 #define HANDED_OVER(text) VALGRIND_HG_DISABLE_CHECKING((text).data, (text).length)
 #else
 #define TO_LIBRARY() ((void)0)
@@ -39,7 +41,7 @@
 #define HANDED_OVER(text) ((void)0)
 #endif
 
-/* As CHECK, for a call that must work. `error` is a variable for it. */
+/* Like CHECK, for a call that must succeed. The call passes `&error`. */
 #define OK(call)                                                                                                       \
     do {                                                                                                               \
         secretcache_error *error = NULL;                                                                               \
@@ -53,7 +55,7 @@
         CHECK(error == NULL);                                                                                          \
     } while (0)
 
-/* As CHECK, for a call that must fail with a result, and say why. */
+/* Like CHECK, for a call that must fail with a given result and a message. */
 #define FAILS(result, call)                                                                                            \
     do {                                                                                                               \
         secretcache_error *error = NULL;                                                                               \
@@ -80,7 +82,7 @@ struct test {
     void (*run)(void);
 };
 
-/* Ends with an empty entry. */
+/* The list ends with an empty entry. */
 static inline int run_tests(const struct test *tests, int argc, char **argv)
 {
     for (; tests->name; tests++) {
@@ -88,7 +90,7 @@ static inline int run_tests(const struct test *tests, int argc, char **argv)
             printf("%s\n", tests->name);
         } else if (strcmp(argv[1], tests->name) == 0) {
             tests->run();
-            /* No thread of the library is left when a leak checker looks. */
+            /* Ends the threads of the library before a leak checker runs. */
             secretcache_shutdown(5000);
             return 0;
         }

@@ -1,4 +1,4 @@
-// secretcache.hpp, on a store in memory, with and without exceptions.
+// Tests secretcache.hpp with a store in memory, with and without exceptions.
 #include <secretcache.hpp>
 
 #include <condition_variable>
@@ -36,7 +36,7 @@ public:
         const std::lock_guard<std::mutex> guard(store_.lock);
         store_.asked++;
         if (id == "lost") {
-            return; // The answer goes, and so has failed.
+            return; // Destroys the answer, so the request fails.
         }
 #if defined(__cpp_exceptions)
         if (id == "thrown") {
@@ -60,12 +60,12 @@ public:
     }
 
 private:
-    // A source may be let go of a moment later than its cache, so it shares what it uses.
+    // A source can be released a moment after its cache, so it shares ownership of the store.
     std::shared_ptr<Store> shared_;
     Store &store_;
 };
 
-// The same, several at a time.
+// Like StoreSource, for several secrets at a time.
 class BatchStoreSource : public secretcache::BatchSource {
 public:
     explicit BatchStoreSource(std::shared_ptr<Store> store) : single_(std::move(store)) {}
@@ -98,7 +98,7 @@ Config settings(const std::shared_ptr<Store> &store)
     return config;
 }
 
-// Something that another thread brings.
+// Passes an item from one thread to another.
 template <class T>
 class Mailbox {
 public:
@@ -226,7 +226,7 @@ void c10_reads_have_deadlines_and_are_cancelled()
     auto cache = Cache::create(settings(shared));
     CHECK(cache);
     Value value;
-    store.lock.lock(); // nobody is answered
+    store.lock.lock(); // holds all answers
     CHECK(cache->get_within("db", 1ms, value).error().code() == SECRETCACHE_TIMEOUT);
     Mailbox<Result<Value>> done;
     CHECK(cache->start("db", [&](Result<Value> result) { done.put(std::move(result)); }, 1ms));
@@ -237,7 +237,7 @@ void c10_reads_have_deadlines_and_are_cancelled()
     auto cancelled = done.take();
     CHECK(cancelled.error().code() == SECRETCACHE_CANCELLED && !cancelled.error().is_transient());
     read->cancel();
-    CHECK(cache->start("db", [&](Result<Value> result) { done.put(std::move(result)); })); // and its handle is gone
+    CHECK(cache->start("db", [&](Result<Value> result) { done.put(std::move(result)); })); // destroys its handle
     store.lock.unlock();
     CHECK(*done.take()->string() == "one");
     CHECK(cache->get_within("db", 60s, value) && *value.string() == "one");

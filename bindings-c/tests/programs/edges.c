@@ -1,4 +1,4 @@
-/* Ends, shutdowns, memory that stays flat, and what a field costs. */
+/* Process exits, shutdowns, memory use over time, and the cost of reading a field. */
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -8,7 +8,7 @@
 #include "check.h"
 #include "store.h"
 
-/* How often this program and the library have allocated: the library's calls come here too. */
+/* Counts the allocations of this program and of the library, whose calls also come here. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *old, size_t size);
@@ -55,7 +55,7 @@ static long long nanoseconds(void)
 
 #define READS 20000
 
-/* The shortest of several runs, in nanoseconds for each read. */
+/* Returns the time of the fastest of several runs, in nanoseconds per read. */
 static double cost(secretcache_cache *cache, secretcache_value *value, int is_field)
 {
     double best = 1e9;
@@ -75,8 +75,8 @@ static double cost(secretcache_cache *cache, secretcache_value *value, int is_fi
     return best;
 }
 
-/* A hit on a field allocates nothing, and costs no more than a few string reads even in a debug build; `make bench` has
- * the figures of a release build. */
+/* A hit on a field allocates nothing. The test also prints the cost of a field and of a string in a debug build; `make
+ * bench` measures a release build. */
 static void c8_a_field_is_read_without_parsing(void)
 {
     secretcache_cache *cache = cache_with(filled(), NULL);
@@ -88,7 +88,7 @@ static void c8_a_field_is_read_without_parsing(void)
     cost(cache, value, 1);
     const long before = atomic_load(&allocations);
     const double field = cost(cache, value, 1);
-    CHECK(atomic_load(&allocations) - before < READS / 10); /* other threads may allocate now and then */
+    CHECK(atomic_load(&allocations) - before < READS / 10); /* other threads may allocate occasionally */
     fprintf(stderr, "a string %.0f ns, a field %.0f ns\n", string, field);
     secretcache_value_free(value);
     secretcache_free(cache);
@@ -102,7 +102,7 @@ static size_t in_use(void)
 #define SECRETS 12
 #define ROUNDS 12
 
-/* Reads by ids that are built anew each time, of which most are evicted at once, and a million fields. */
+/* Reads with a newly allocated id each time, most of which are evicted at once, and a million reads of fields. */
 static void memory_stays_flat(void)
 {
     struct store *store = filled();
@@ -161,7 +161,7 @@ static void on_done(void *user_data, const secretcache_value *value, const secre
     atomic_fetch_add(&told, 1);
 }
 
-/* Every read that was started has been told of when the shutdown returns, and none is told of after that. */
+/* When the shutdown returns, the callback of every started read has run, and none runs after that. */
 static void c10_nothing_is_called_after_shutdown(void)
 {
     struct store *store = filled();
@@ -170,7 +170,7 @@ static void c10_nothing_is_called_after_shutdown(void)
     OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
     store_hold(store, 1);
     for (int number = 0; number < 50; number++) {
-        /* Half of them wait for a source that does not answer. */
+        /* Half of them wait for a source that does not respond. */
         secretcache_str id = number % 2 ? SECRETCACHE_STR("db") : SECRETCACHE_STR("none");
         OK(secretcache_get_async(cache, id, NULL, on_done, NULL, &error));
     }
@@ -180,7 +180,7 @@ static void c10_nothing_is_called_after_shutdown(void)
     CHECK(atomic_load(&told) == 50);
     atomic_store(&is_over, 1);
     FAILS(SECRETCACHE_CLOSED, secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, on_done, NULL, &error));
-    OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error)); /* from memory, still */
+    OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error)); /* still works from memory */
     secretcache_value_free(value);
     secretcache_free(cache);
 }

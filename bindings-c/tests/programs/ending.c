@@ -1,5 +1,5 @@
-/* Starts, works, fails and ends with the status that it is told: `ending own|aws STATUS HOW`. HOW is `return`, `exit` within
- * a callback's reach, or `_exit`; nothing is freed, and nothing shut down. */
+/* Starts, works, fails, and exits with a given status: `ending own|aws STATUS HOW`. HOW is `return`, `exit` while a
+ * callback can run, or `_exit`. Nothing is freed or shut down. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -40,7 +40,7 @@ int main(int argc, char **argv)
     secretcache_value *value = secretcache_value_new();
     OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
     FAILS(SECRETCACHE_SECRET_NOT_FOUND, secretcache_get(cache, SECRETCACHE_STR("none"), NULL, value, &error));
-    /* Under way when the program ends. */
+    /* In progress when the program exits. */
     OK(secretcache_get_async(cache, SECRETCACHE_STR("other"), NULL, on_done, NULL, &error));
     const int status = atoi(argv[2]);
     if (strcmp(argv[3], "exit") == 0) {

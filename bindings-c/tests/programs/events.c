@@ -1,11 +1,11 @@
-/* Events, asynchronous reads, logins: whatever calls back. */
+/* Everything with callbacks: events, asynchronous reads, logins. */
 #include <pthread.h>
 #include <sys/types.h>
 
 #include "check.h"
 #include "store.h"
 
-/* What was called back, in order, for a test to wait for. */
+/* The callbacks so far, in order, for a test to wait for. */
 struct told {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -101,7 +101,7 @@ static struct store *filled(void)
     return store;
 }
 
-/* A cache that refreshes so often, and tells of new versions if `told` is not NULL. */
+/* Returns a cache with a refresh interval. It reports new versions if `told` is not NULL. */
 static secretcache_cache *refreshing_cache(struct store *store, uint64_t interval_ms, struct told *told)
 {
     secretcache_config *config = secretcache_config_new();
@@ -114,7 +114,7 @@ static secretcache_cache *refreshing_cache(struct store *store, uint64_t interva
     return cache;
 }
 
-/* A cache that asks a function; `timeout_ms` may be 0 for the usual one. */
+/* Returns a cache that reads from a function; 0 for `timeout_ms` means the default. */
 static secretcache_cache *asking_cache(secretcache_fetch_function fetch, struct told *told, uint64_t timeout_ms)
 {
     secretcache_config *config = secretcache_config_new();
@@ -156,7 +156,7 @@ static void events_are_told_and_let_go(void)
 
     store_fail(store, "ThrottlingException", "slow down", "");
     OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
-    await(&told, 5); /* an error, a stale value, and one line of the log for both */
+    await(&told, 5); /* an error, a stale value, and one log line for both */
     CHECK(strstr(told.text, "error db ThrottlingException\n"));
     CHECK(strstr(told.text, "stale db ThrottlingException\n"));
     CHECK(strstr(told.text, "warning "));
@@ -168,7 +168,7 @@ static void events_are_told_and_let_go(void)
     await_release(&told, 4);
 }
 
-/* A secret that nobody reads is refreshed as long as it is watched. */
+/* A secret without reads is refreshed as long as it is watched. */
 static void watched_secrets_are_kept_fresh(void)
 {
     struct told told = TOLD;
@@ -249,7 +249,7 @@ static void asynchronous_reads_end_with_the_library(void)
     secretcache_free(cache);
 }
 
-/* A cache may go while its refresh is under way; whoever waited for it is answered. */
+/* A cache can be freed during its refresh; a waiting reader gets an answer. */
 static void destruction_during_a_refresh(void)
 {
     struct told told = TOLD;
@@ -271,7 +271,18 @@ static void destruction_during_a_refresh(void)
     CHECK(stores_released() == 1);
 }
 
-/* A resource that takes one password. */
+static void on_event(void *user_data, const secretcache_event *event)
+{
+    FROM_LIBRARY();
+    if (event->kind == SECRETCACHE_EVENT_FALLBACK_LOGIN) {
+        CHECK(event->size >= sizeof *event && is(event->secret_id, "db") && event->error == NULL);
+        CHECK(event->text.data[event->text.length] == '\0');
+        tell(user_data, "fallback", event->version_stage, event->new_version_id);
+    }
+    TO_LIBRARY();
+}
+
+/* A resource that accepts one password. */
 struct resource {
     const char *password;
     int logins;
@@ -310,26 +321,33 @@ static void logins_find_the_version_that_works(void)
 {
     struct store *store = filled();
     store_label(store, "db", "AWSPENDING", "v2");
-    secretcache_cache *cache = cache_with(store, NULL);
+    struct told told = TOLD;
+    secretcache_config *config = secretcache_config_new();
+    OK(secretcache_config_on_event(config, on_event, &told, on_release, &error));
+    secretcache_cache *cache = cache_with(store, config);
+    secretcache_config_free(config);
     struct resource resource = {"one", 0, 0, ""};
     OK(secretcache_connect(cache, SECRETCACHE_STR("db"), 0, log_in, &resource, &error));
     CHECK(resource.logins == 1);
 
-    /* Between the steps of a rotation. */
+    /* The password has changed, but the labels have not moved yet. */
     resource.password = "two";
     OK(secretcache_connect(cache, SECRETCACHE_STR("db"), 60000, log_in, &resource, &error));
     CHECK(strcmp(resource.stages, " AWSCURRENT AWSCURRENT AWSPENDING") == 0);
-    /* Remembered: no second refused login. */
+    /* The refusal is remembered, so there is no second one. */
     OK(secretcache_connect(cache, SECRETCACHE_STR("db"), 60000, log_in, &resource, &error));
     CHECK(resource.logins == 4);
+    /* The program hears of the first of these logins. */
+    await(&told, 1);
+    CHECK(strcmp(told.text, "fallback AWSPENDING v2\n") == 0);
 
-    /* Connections of the version that no longer logs in are to be retired. */
+    /* Connections made with the refused version must be replaced. */
     CHECK(secretcache_is_outdated(cache, SECRETCACHE_STR("db"), SECRETCACHE_STR("v1")));
     CHECK(!secretcache_is_outdated(cache, SECRETCACHE_STR("db"), SECRETCACHE_STR("v2")));
     secretcache_stats *stats = NULL;
     OK(secretcache_stats_new(cache, &stats, &error));
     CHECK(secretcache_stats_count(stats, SECRETCACHE_COUNTER_LOGINS_ACCEPTED) == 3);
-    CHECK(secretcache_stats_count(stats, SECRETCACHE_COUNTER_LOGINS_WITH_OTHER_VERSION) == 2);
+    CHECK(secretcache_stats_count(stats, SECRETCACHE_COUNTER_FALLBACK_LOGINS) == 2);
     CHECK(secretcache_stats_count(stats, SECRETCACHE_COUNTER_LOGINS_REFUSED) == 1);
     secretcache_stats_free(stats);
 
@@ -346,6 +364,7 @@ static void logins_find_the_version_that_works(void)
     FAILS(SECRETCACHE_SECRET_NOT_FOUND,
           secretcache_connect(cache, SECRETCACHE_STR("none"), 60000, log_in, &resource, &error));
     secretcache_free(cache);
+    await_release(&told, 1);
 }
 
 static void logins_with_chosen_stages(void)
@@ -363,7 +382,7 @@ static void logins_with_chosen_stages(void)
     secretcache_free(cache);
 }
 
-/* A callback may use the library, and what waits on the library's own threads is refused rather than hung. */
+/* A callback can use the library. A call that waits on a thread of the library fails instead of hanging. */
 static secretcache_cache *other;
 
 static void on_done_reads(void *user_data, const secretcache_value *value, const secretcache_error *error)
@@ -406,7 +425,7 @@ static void callbacks_may_use_the_library(void)
     secretcache_free(other);
 }
 
-/* An answer that never comes, or comes too late, is a timeout. */
+/* An answer that does not come, or comes too late, is a timeout. */
 static secretcache_answer *late;
 
 static void fetch_never(void *user_data, secretcache_str id, const secretcache_version_selector *version,

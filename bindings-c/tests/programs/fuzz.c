@@ -1,5 +1,6 @@
-/* Calls functions in any order with any arguments, as far as pointers allow: `fuzz SEED STEPS`, or, built with -DLIBFUZZER,
- * as the fuzzer's bytes say (`bindings-c/fuzz`). Whatever comes of it must be a result, and never a crash. */
+/* Calls functions in random order with random arguments, except for invalid pointers: `fuzz SEED STEPS`. Built with
+ * -DLIBFUZZER, the fuzzer's bytes choose the calls (`bindings-c/fuzz`). Every call must return a result, and none may
+ * crash. */
 #include <stdint.h>
 
 #include "check.h"
@@ -47,7 +48,7 @@ static secretcache_login log_in(void *user_data, const secretcache_credential *c
     secretcache_credential_field(credential, any_text(bytes));
     secretcache_credential_password(credential);
     secretcache_credential_port(credential);
-    /* A refusal is waited for, which is no work for a fuzzer. */
+    /* After a refusal `secretcache_connect` pauses, which would waste the fuzzer's time. */
     return draw(bytes, 2) ? SECRETCACHE_LOGIN_ACCEPTED : 1 + SECRETCACHE_LOGIN_ERROR;
 }
 
@@ -150,7 +151,7 @@ static void step(struct bytes *bytes, secretcache_cache **cache, secretcache_con
         *cache = cache_with(*store, NULL);
         break;
     }
-    /* An error comes with a failure, and with nothing else. */
+    /* There is an error exactly if the call failed. */
     CHECK((result == SECRETCACHE_OK) == (error == NULL));
     CHECK(!error || (secretcache_error_code(error) == result && result != SECRETCACHE_INTERNAL));
     CHECK(!error || !strstr(secretcache_error_message(error).data, "hunter2"));

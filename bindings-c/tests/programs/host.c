@@ -1,5 +1,5 @@
-/* The program around the library: daemons, other people's children, limits, and what is left in memory. Run with an
- * endpoint: the library's own transport is what is tested. */
+/* The library in its host program: daemons, child processes, resource limits, and secrets left in memory. Needs an
+ * endpoint, because it tests the library's own transport. */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -36,7 +36,7 @@ static void await_success(pid_t child)
 
 enum { NUMBERS = 64 };
 
-/* Gives each free descriptor number up to a bound to a socket in which a byte waits. */
+/* Opens a socket with an unread byte under each free descriptor number up to NUMBERS. Returns how many. */
 static int take_numbers(int *sockets)
 {
     int count = 0;
@@ -54,7 +54,7 @@ static int take_numbers(int *sockets)
     }
 }
 
-/* As a daemon does: read, fork, close what was inherited, open something else under the same numbers, and read. */
+/* Behaves like a daemon: reads, forks, closes the inherited descriptors, reuses their numbers, and reads again. */
 static void a_daemon_reads_and_leaves_its_sockets_alone(void)
 {
     secretcache_cache *cache = cache_of_environment();
@@ -72,7 +72,7 @@ static void a_daemon_reads_and_leaves_its_sockets_alone(void)
             for (int round = 0; round < 3; round++) {
                 OK(secretcache_refresh(cache, SECRETCACHE_STR("db"), NULL, value, &error));
             }
-            /* A signal is what tokio's pipe would be read for. */
+            /* A signal would make tokio read its pipe. */
             signal(SIGUSR1, SIG_IGN);
             CHECK(raise(SIGUSR1) == 0);
             OK(secretcache_refresh(cache, SECRETCACHE_STR("db"), NULL, value, &error));
@@ -103,7 +103,7 @@ static void reap_all(int signal)
     errno = before;
 }
 
-/* Credentials come from a program, and the host has its own mind about children. */
+/* Gets credentials from a process while the host program has its own SIGCHLD handler. */
 static void credentials_of(void (*handler)(int))
 {
     struct sigaction action = {0}, after = {0};
@@ -115,7 +115,7 @@ static void credentials_of(void (*handler)(int))
     OK(get(cache, value, &error));
     CHECK(sigaction(SIGCHLD, NULL, &after) == 0);
     CHECK(after.sa_handler == handler && (after.sa_flags & SA_SIGINFO) == 0);
-    /* None is left over. */
+    /* No child process is left. */
     CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
     secretcache_value_free(value);
     secretcache_free(cache);
@@ -136,7 +136,7 @@ static void a_credential_process_works_where_nobody_minds(void)
     credentials_of(SIG_DFL);
 }
 
-/* More calls than there are threads for them, which never return in time. */
+/* Held while all calls of the source hang. */
 static pthread_mutex_t hang = PTHREAD_MUTEX_INITIALIZER;
 
 static void hanging_fetch(void *user_data, secretcache_str id, const secretcache_version_selector *version,
@@ -162,7 +162,8 @@ static void *read_and_fail(void *argument)
     return NULL;
 }
 
-/* The endpoint is named by a host name, so looking that up takes a thread that may block. */
+/* More calls hang than the source has threads. The endpoint has a host name, and resolving it needs a thread that may
+ * block. */
 static void a_source_that_hangs_holds_up_itself_alone(void)
 {
     enum { CALLS = 8 };
@@ -178,7 +179,7 @@ static void a_source_that_hangs_holds_up_itself_alone(void)
     for (int number = 0; number < CALLS; number++) {
         CHECK(pthread_create(&threads[number], NULL, read_and_fail, hanging) == 0);
     }
-    usleep(300000); /* until they hang; if not yet, the test is easier */
+    usleep(300000); /* until they hang; if some do not yet, the test only gets easier */
     secretcache_cache *cache = cache_of_environment();
     secretcache_value *value = secretcache_value_new();
     OK(get(cache, value, &error));
@@ -212,7 +213,7 @@ static void a_shortage_is_named(secretcache_cache *cache, const char *word)
 
 static void a_lack_of_threads_is_named(void)
 {
-    /* Nobody limits root. */
+    /* Limits do not apply to root. */
     CHECK(geteuid() != 0 || setuid(65534) == 0);
     struct rlimit none = {0, 0};
     CHECK(setrlimit(RLIMIT_NPROC, &none) == 0);
@@ -231,7 +232,7 @@ static void a_lack_of_descriptors_is_named_and_passes(void)
         taken[count++] = number;
     }
     a_shortage_is_named(cache, "descriptors");
-    /* With some for the runtime, and none for a connection. */
+    /* Leaves some descriptors for the runtime, but none for a connection. */
     for (int some = 0; some < 3; some++) {
         close(taken[--count]);
     }
@@ -250,7 +251,8 @@ static void a_lack_of_descriptors_is_named_and_passes(void)
     secretcache_free(cache);
 }
 
-/* How often a text occurs in this process's memory. It is given with each byte raised by one, so as not to be found here. */
+/* Returns how often a text occurs in this process's memory. Each byte of the argument is raised by one, so that the
+ * argument itself is not found. */
 static int occurrences(const char *raised)
 {
     enum { WINDOW = 1 << 16 };
@@ -287,7 +289,7 @@ static int occurrences(const char *raised)
     return found;
 }
 
-/* Whether the mapping of an address has a flag, such as `lo` (locked) or `dd` (left out of core dumps). */
+/* Returns whether the mapping of an address has a flag, such as `lo` (locked) or `dd` (left out of core dumps). */
 static int has_flag(const void *address, const char *flag)
 {
     FILE *maps = fopen("/proc/self/smaps", "r");
@@ -325,7 +327,7 @@ static void locked_values_stay_out_of_swap_and_dumps(void)
 
 static void memory_that_cannot_be_locked_is_an_error(void)
 {
-    /* Nobody limits root. */
+    /* Limits do not apply to root. */
     CHECK(geteuid() != 0 || setuid(65534) == 0);
     struct rlimit none = {0, 0};
     CHECK(setrlimit(RLIMIT_MEMLOCK, &none) == 0);
@@ -342,7 +344,7 @@ static void next_line(void)
     CHECK(fgets(line, sizeof line, stdin) != NULL);
 }
 
-/* The endpoint's secret is {"password": OLD}, and NEW after the first line of standard input. */
+/* The endpoint's secret is {"password": OLD}, and contains NEW after the first line of standard input. */
 static void nothing_is_left_in_memory(void)
 {
     const char *old = getenv("OLD"), *new = getenv("NEW");
@@ -355,7 +357,7 @@ static void nothing_is_left_in_memory(void)
         OK(secretcache_get_string(cache, SECRETCACHE_STR("db"), NULL, value, &text, &error));
         OK(secretcache_get_field(cache, SECRETCACHE_STR("db"), NULL, SECRETCACHE_STR("password"), value, &text,
                                  &error));
-        CHECK(occurrences(round ? new : old) > 0); /* The search finds what is there. */
+        CHECK(occurrences(round ? new : old) > 0); /* The search works. */
         if (round == 0) {
             puts("read");
             fflush(stdout);

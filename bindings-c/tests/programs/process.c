@@ -1,4 +1,4 @@
-/* What the library does to the process it is in: threads, signals, forks. */
+/* Effects of the library on its process: threads, signals, forks. */
 #include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
@@ -31,7 +31,7 @@ static void read_line(const char *directory, const char *task, const char *file,
     fclose(stream);
 }
 
-/* Calls back with each thread of this process but the first; gives how many there are. */
+/* Calls `look` with each thread of this process except the first. Returns how many there are. */
 static int each_thread(void (*look)(const char *task, const char *name))
 {
     const char *directory = "/proc/self/task";
@@ -62,7 +62,7 @@ static void look_at_thread(const char *task, const char *name)
     read_line("/proc/self/task", task, "status", "SigBlk:", line, sizeof line);
     unsigned long long blocked = strtoull(line + strlen("SigBlk:"), NULL, 16);
     for (int signal = 1; signal < 32; signal++) {
-        /* Those two cannot be blocked. */
+        /* These two cannot be blocked. */
         CHECK(signal == SIGKILL || signal == SIGSTOP || (blocked & (1ULL << (signal - 1))));
     }
     cpu_set_t cores;
@@ -87,7 +87,7 @@ static void threads_are_ours_alone(void)
     }
     cpu_set_t all_cores;
     CHECK(sched_getaffinity(0, sizeof all_cores, &all_cores) == 0);
-    /* taskset and chrt hold for the library too. */
+    /* CPU affinity and scheduling (taskset, chrt) apply to the library's threads too. */
     CPU_ZERO(&chosen_cores);
     for (int core = 0; core < CPU_SETSIZE && !CPU_COUNT(&chosen_cores); core++) {
         if (CPU_ISSET(core, &all_cores)) {
@@ -100,7 +100,7 @@ static void threads_are_ours_alone(void)
 
     OK(secretcache_set_threads(3, 2, &error));
     secretcache_cache *cache = cache_with(filled(), NULL);
-    CHECK(each_thread(look_at_thread) == 0); /* Nothing starts before it is needed. */
+    CHECK(each_thread(look_at_thread) == 0); /* No thread starts before it is needed. */
     secretcache_value *value = secretcache_value_new();
     OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
     static pthread_mutex_t done = PTHREAD_MUTEX_INITIALIZER;
@@ -108,7 +108,7 @@ static void threads_are_ours_alone(void)
     OK(secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, on_done, &done, &error));
     pthread_mutex_lock(&done);
     int threads = each_thread(look_at_thread);
-    CHECK(threads >= 4 && threads <= 6); /* three workers, one for events, up to two that may block */
+    CHECK(threads >= 4 && threads <= 6); /* three workers, one for events, up to two for blocking calls */
     FAILS(SECRETCACHE_INVALID_ARGUMENT, secretcache_set_threads(1, 1, &error));
 
     for (int signal = 1; signal < NSIG; signal++) {
@@ -134,21 +134,21 @@ static int use_cache(secretcache_cache *cache, secretcache_value *value)
            is(text, "{\"username\":\"app\"}");
 }
 
-/* A fork, and a fork of the child, after the library has run. */
+/* Forks after the library has run, and forks the child again. */
 static void forked_children_start_afresh(void)
 {
     struct store *store = filled();
     secretcache_cache *cache = cache_with(store, NULL);
     secretcache_value *value = secretcache_value_new();
-    for (int read = 0; read < 3; read++) { /* A value that is used again remembers what it has read. */
+    for (int read = 0; read < 3; read++) { /* A reused value remembers what it read. */
         CHECK(use_cache(cache, value));
     }
-    /* This waits until the source has left the store's lock, which the child would inherit. */
+    /* Waits until the source has released the store's lock, which the child would inherit. */
     CHECK(store_calls(store) == 1);
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        /* What was held stays readable; a new read asks anew. */
+        /* A filled value stays readable; a new read sends a new request. */
         CHECK(is(secretcache_value_version_id(value), "v1"));
         FAILS(SECRETCACHE_NOT_CACHED, secretcache_peek(cache, SECRETCACHE_STR("db"), NULL, value, &error));
         for (int read = 0; read < 100; read++) {
@@ -189,7 +189,7 @@ static void *keep_busy(void *argument)
     return NULL;
 }
 
-/* Whatever other threads were in the middle of. */
+/* Forks while other threads are in the middle of calls. */
 static void forks_at_any_moment(void)
 {
     struct store *store = filled();
@@ -199,19 +199,19 @@ static void forks_at_any_moment(void)
         CHECK(pthread_create(&threads[number], NULL, keep_busy, &busy) == 0);
     }
     secretcache_value *inherited = secretcache_value_new();
-    /* A checker forks slowly. */
+    /* Forks are slow under a checker. */
     int rounds = getenv("FORKS") ? atoi(getenv("FORKS")) : 40;
     for (int round = 0; round < rounds; round++) {
         CHECK(use_cache(busy.cache, inherited));
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {
-            alarm(60); /* A child that hangs fails. */
-            /* The inherited store's lock may be held for ever; so the child has a source of its own. */
+            alarm(60); /* A child that hangs is killed, so the test fails. */
+            /* The inherited store's lock may be held forever, so the child creates its own source. */
             secretcache_cache *own = cache_with(filled(), NULL);
             secretcache_value *value = secretcache_value_new();
             CHECK(use_cache(own, value));
-            /* Another thread may have been about to take from it what was replaced. */
+            /* At the fork, another thread may have been removing the version that this value holds from the cache. */
             CHECK(is(secretcache_value_version_id(inherited), "v1"));
             for (int read = 0; read < 100; read++) {
                 CHECK(use_cache(own, inherited));

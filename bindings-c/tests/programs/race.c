@@ -1,4 +1,4 @@
-/* Has a data race, for a check of the checker: the program counts beside a callback that counts, without a lock. */
+/* Has a data race, to test that the checker finds it: the program and a callback increment a counter without a lock. */
 #include <semaphore.h>
 
 #include "check.h"

@@ -1,4 +1,4 @@
-/* What is read, and how. */
+/* Reads of all kinds. */
 #include <pthread.h>
 #include <stdint.h>
 
@@ -9,7 +9,7 @@ static const char JSON[] = "{\"username\":\"app\",\"password\":\"hunter2\",\"por
 static const char V1[] = "11111111-1111-1111-1111-111111111111";
 static const char V2[] = "22222222-2222-2222-2222-222222222222";
 
-/* One secret with a current and a pending version, and a binary one. */
+/* Returns a store with a secret that has a current and a pending version, and with a binary secret. */
 static struct store *filled(void)
 {
     struct store *store = store_new();
@@ -50,7 +50,7 @@ static void strings_binaries_and_fields(void)
     OK(secretcache_get_field(cache, SECRETCACHE_STR("db"), NULL, SECRETCACHE_STR("nul"), value, &text, &error));
     CHECK(text.length == 3 && memcmp(text.data, "a\0b", 4) == 0);
 
-    /* A whole version once more, through the value. */
+    /* The whole version again, through the value. */
     OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
     OK(secretcache_value_string(value, &text, &error));
     CHECK(is(text, JSON));
@@ -64,7 +64,7 @@ static void strings_binaries_and_fields(void)
     secretcache_free(cache);
 }
 
-/* A value remembers where the field is that it gave last. */
+/* A value remembers the place of the field that it returned last. */
 static void a_field_is_that_of_the_version(void)
 {
     struct store *store = store_new();
@@ -114,7 +114,7 @@ static void stages_and_version_ids(void)
     FAILS(SECRETCACHE_VERSION_NOT_FOUND, secretcache_get(cache, SECRETCACHE_STR("db"), &gone, value, &error));
     second.stage = pending.stage;
     FAILS(SECRETCACHE_INVALID_ARGUMENT, secretcache_get(cache, SECRETCACHE_STR("db"), &second, value, &error));
-    /* A failure leaves the value as it was. */
+    /* A failure does not change the value. */
     CHECK(is(secretcache_value_version_id(value), V2));
 
     secretcache_value_free(value);
@@ -149,7 +149,7 @@ static void failures_say_what_the_service_said(void)
           secretcache_get_field(cache, SECRETCACHE_STR("key"), NULL, SECRETCACHE_STR("x"), value, &text, &error));
     CHECK(text.data == NULL && bytes.data == NULL);
     FAILS(SECRETCACHE_INVALID_ARGUMENT, secretcache_value_string(value, &text, &error));
-    /* Nobody needs to want the error. */
+    /* `error_out` can be NULL. */
     CHECK(secretcache_get(cache, SECRETCACHE_STR("none"), NULL, value, NULL) == SECRETCACHE_SECRET_NOT_FOUND);
 
     secretcache_value_free(value);
@@ -170,7 +170,7 @@ static void peek_never_asks(void)
     CHECK(is(secretcache_value_version_id(value), V1));
     CHECK(store_calls(store) == 1);
 
-    /* Neither does it wait while the source is asked. */
+    /* It does not wait while a request is in progress either. */
     store_hold(store, 1);
     secretcache_version_selector pending = secretcache_stage(SECRETCACHE_STR("AWSPENDING"));
     FAILS(SECRETCACHE_NOT_CACHED, secretcache_peek(cache, SECRETCACHE_STR("db"), &pending, value, &error));
@@ -266,7 +266,7 @@ static void values_outlive_their_cache(void)
     secretcache_value_free(clone);
 }
 
-/* A value that is used again remembers what it has read: that must not be seen. */
+/* A reused value remembers what it read. Callers must not notice. */
 static void one_value_for_many_secrets(void)
 {
     struct store *store = filled();
@@ -302,7 +302,7 @@ static void one_value_for_many_secrets(void)
     }
     CHECK(store_calls(store) == 43);
 
-    /* What was replaced or forgotten is asked for anew; what is held stays. */
+    /* A replaced or forgotten version is fetched again; a cached one is not. */
     store_put_string(store, "secret-3", "v2", "new");
     store_label(store, "secret-3", "AWSCURRENT", "v2");
     OK(secretcache_get_string(cache, SECRETCACHE_STR("secret-3"), NULL, value, &text, &error));
@@ -359,7 +359,7 @@ static void *read_often(void *argument)
     return NULL;
 }
 
-/* Several readers, while the secret changes, is refreshed and forgotten. */
+/* Several threads read while the secret changes, is refreshed and is forgotten. */
 static void many_threads(void)
 {
     struct store *store = filled();

@@ -1,4 +1,4 @@
-/* Several Regions in one cache: the secret's own does not answer. */
+/* Several Regions in one cache: the secret's own Region does not respond. */
 #include <pthread.h>
 
 #include "check.h"

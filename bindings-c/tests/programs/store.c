@@ -63,7 +63,7 @@ static void store_free(void *user_data)
 {
     FROM_LIBRARY();
     struct store *store = user_data;
-    /* Whoever had it last has left it. */
+    /* Waits until its last user has left it. */
     pthread_mutex_lock(&store->lock);
     pthread_mutex_unlock(&store->lock);
     for (int secret = 0; secret < store->secret_count; secret++) {
@@ -219,19 +219,20 @@ static int is_named(const struct held *held, secretcache_str id)
     if (is(id, held->name) || (held->arn[0] && is(id, held->arn))) {
         return 1;
     }
-    /* The ARN without the hyphen and six characters that the service appends. */
+    /* A partial ARN, without the hyphen and the six characters that the service appends. */
     size_t length = strlen(held->arn);
     return length > 7 && id.length == length - 7 && memcmp(id.data, held->arn, id.length) == 0;
 }
 
-/* Begins an answer: counts the call, waits while the store is held, fails if it has to. NULL: it has been answered. */
+/* Begins an answer: counts the call, waits while the store is held, and fails if the test wants that. Returns NULL if
+ * it has already answered. */
 static struct held *begin(struct store *store, const char *operation, secretcache_str id, secretcache_answer *answer)
 {
     store->calls++;
     if (strlen(store->log) + NAME < sizeof store->log) {
         strcat(strcat(store->log, " "), operation);
     }
-    /* A request fails as the store did when it came. */
+    /* Whether a request fails is decided when it arrives, not when it is answered. */
     int fails = store->code[0] && !store->of[0] && (!store->on[0] || strstr(store->on, operation));
     char code[NAME], message[NAME];
     strcpy(code, store->code);
@@ -326,7 +327,7 @@ static void give(const struct held *held, const struct version *version, secretc
     secretcache_answer_succeed(answer);
 }
 
-/* Whether the version asked for carries a label whose versions fail. */
+/* Returns whether the requested version has a label whose versions fail. */
 static int is_spoilt(const struct store *store, const struct held *held, const secretcache_version_selector *selector)
 {
     secretcache_str id = selector->version_id;

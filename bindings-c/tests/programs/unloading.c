@@ -1,4 +1,4 @@
-/* A program that loads the library while it runs, as plug-ins do: `unloading LIBRARY`. */
+/* Loads and unloads the library at run time, as plug-ins do: `unloading LIBRARY ENDPOINT`. */
 #include <dlfcn.h>
 #include <secretcache.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
         }                                                                                                              \
     } while (0)
 
-/* The function of a name, with the type that the header declares. */
+/* Loads a function by its name, with the type that the header declares. */
 #define LOAD(name)                                                                                                     \
     __typeof__(name) *load_##name;                                                                                     \
     *(void **)&load_##name = dlsym(library, #name);                                                                    \
@@ -52,7 +52,7 @@ int main(int argc, char **argv)
             return 1;
         }
         use(library, argv[2]);
-        /* Its threads are still there, and so must be their code. */
+        /* Its threads still run, so their code must stay loaded. */
         CHECK(dlclose(library) == 0);
         CHECK(dlopen(argv[1], RTLD_NOLOAD | RTLD_NOW) != NULL);
     }

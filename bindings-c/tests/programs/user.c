@@ -1,5 +1,5 @@
-/* A user's program, as valgrind and the thread sanitizer see it: reads on two threads, is told of a new version, and ends
- * while the threads of the library run. */
+/* A user's program, to run under valgrind and the thread sanitizer: reads on two threads, gets a new version in a
+ * callback, and exits while the threads of the library run. */
 #include <pthread.h>
 
 #include "check.h"
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 {
     static struct news news = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
     secretcache_config *config = secretcache_config_new();
-    OK(secretcache_config_set_timeout(config, 60000, &error)); /* checkers make it slow */
+    OK(secretcache_config_set_timeout(config, 60000, &error)); /* slow under a checker */
     OK(secretcache_config_set_max_wait(config, 60000, &error));
     OK(secretcache_config_on_new_version(config, on_new_version, &news, NULL, &error));
     secretcache_cache *cache = NULL;
@@ -54,7 +54,7 @@ int main(int argc, char **argv)
     for (int thread = 0; thread < 2; thread++) {
         CHECK(pthread_join(threads[thread], NULL) == 0);
     }
-    /* Who started the program stores a new version now. */
+    /* Now the test stores a new version. */
     puts("read");
     fflush(stdout);
     CHECK(getchar() == '\n');
