@@ -9,7 +9,7 @@ use secretcache::Selector;
 
 use crate::call::call_method;
 
-/// A secret id. Anything but a `str` is a mistake worth naming.
+/// Reads a secret id. Anything but a `str` is an error that names the type.
 pub(crate) fn secret_id<'a>(id: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
     match id.cast::<PyString>() {
         Ok(id) => id.to_str(),
@@ -22,7 +22,7 @@ pub(crate) fn secret_id<'a>(id: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
     }
 }
 
-/// Which version is asked for. An empty stage counts as none, as in the official library.
+/// Reads which version is requested. An empty stage counts as none, as in the official library.
 pub(crate) fn selector<'a>(
     version_stage: Option<&'a Bound<'_, PyAny>>,
     version_id: Option<&'a Bound<'_, PyAny>>,

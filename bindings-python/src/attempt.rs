@@ -1,4 +1,4 @@
-//! The plan of a connection, for drivers written in Python.
+//! Attempts to connect, for drivers written in Python.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -25,7 +25,7 @@ impl ConnectAttempt {
     }
 }
 
-/// The staging labels of a plan, from their names.
+/// Parses the names of staging labels.
 pub(crate) fn stages(names: &[String]) -> PyResult<Vec<Stage>> {
     names.iter().map(|name| stage(name)).collect()
 }
@@ -36,7 +36,7 @@ fn stage(name: &str) -> PyResult<Stage> {
 
 #[pymethods]
 impl ConnectAttempt {
-    /// What to do next: ``("try", SecretValue, stage)``, ``("read", stage)``, ``("refresh", stage)``,
+    /// Return what to do next: ``("try", SecretValue, stage)``, ``("read", stage)``, ``("refresh", stage)``,
     /// ``("wait", seconds)`` or ``("stop",)``.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let next = self.with(|plan| plan.next(SystemClock::now()));
@@ -52,7 +52,7 @@ impl ConnectAttempt {
         }
     }
 
-    /// A staging label has been read or fetched, or why it could not be.
+    /// Report that a staging label has been read or fetched, or the exception.
     fn read(&self, version_stage: &str, exception: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let stage = stage(version_stage)?;
         let error = exception.map(errors::from_exception);
@@ -60,25 +60,25 @@ impl ConnectAttempt {
         Ok(())
     }
 
-    /// The resource took this version.
+    /// Report that the resource accepted this version.
     fn accepted(&self, value: &SecretValue) {
         self.with(|plan| plan.accepted(&value.0));
     }
 
-    /// The resource refused this version.
+    /// Report that the resource refused this version.
     fn rejected(&self, value: &SecretValue, version_stage: &str) -> PyResult<()> {
         let stage = stage(version_stage)?;
         self.with(|plan| plan.rejected(&value.0, stage, SystemClock::now()));
         Ok(())
     }
 
-    /// Seconds that the plan may still take.
+    /// Return the seconds that the attempt may still take.
     #[getter]
     fn remaining(&self) -> f64 {
         self.with(|plan| plan.remaining(SystemClock::now()).as_secs_f64())
     }
 
-    /// The versions refused so far, each once, as staging label and version id.
+    /// Return the versions refused so far, each once, as staging label and version id.
     #[getter]
     fn tried(&self) -> Vec<(&'static str, String)> {
         self.with(|plan| {
@@ -89,13 +89,13 @@ impl ConnectAttempt {
         })
     }
 
-    /// The same for people, with how often.
+    /// Return the refused versions as text, each with the number of refusals.
     #[getter]
     fn tried_text(&self) -> String {
         self.with(|plan| plan.tried().iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }
 
-    /// Why no version could be read, or None.
+    /// Return the exception that kept versions from being read, or None.
     #[getter]
     fn last_error<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let error = self.with(|plan| plan.last_error().cloned())?;

@@ -1,4 +1,4 @@
-//! The class that both Python faces inherit from.
+//! The class that the caches of both Python packages inherit from.
 
 use std::sync::{Arc, OnceLock};
 
@@ -23,7 +23,7 @@ use crate::value::SecretValue;
 use crate::watch::Watch;
 use crate::{arguments, stats};
 
-/// The cache under both faces. Subclasses call ``_setup`` once.
+/// The base class of the caches of both packages. Subclasses call ``_setup`` once.
 #[pyclass(frozen, subclass, module = "secretcache")]
 pub(crate) struct Cache {
     pub(crate) setup: OnceLock<Setup>,
@@ -35,7 +35,7 @@ impl Cache {
     #[new]
     #[pyo3(signature = (*_arguments, **_keywords))]
     fn new(_arguments: &Bound<'_, PyTuple>, _keywords: Option<&Bound<'_, PyDict>>) -> Self {
-        // Subclasses take what they like in `__init__` and call `_setup`.
+        // Subclasses accept their own arguments in `__init__` and call `_setup`.
         Self { setup: OnceLock::new(), last: Last::new() }
     }
 
@@ -50,7 +50,8 @@ impl Cache {
         self.part(py, secret_id, version_stage, None, None, Part::Binary)
     }
 
-    /// The secret string, whatever it takes: see `quick` for the methods in front of this one.
+    /// Return the secret string, fetching it if necessary. The methods in `quick` call this when they have no quick
+    /// answer.
     #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None, max_age=None))]
     fn _read_string<'py>(
         &self,
@@ -63,7 +64,8 @@ impl Cache {
         self.part(py, secret_id, version_stage, version_id, max_age, Part::String)
     }
 
-    /// Return the secret binary, as bytes, of the version with a staging label (by default the current one) or a version id.
+    /// Return the secret binary, as bytes, of the version with a staging label (by default the current one) or a
+    /// version id.
     #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None, max_age=None))]
     fn _get_secret_binary<'py>(
         &self,
@@ -76,7 +78,7 @@ impl Cache {
         self.part(py, secret_id, version_stage, version_id, max_age, Part::Binary)
     }
 
-    /// The whole version: value, ARN, name, version id, staging labels, creation date.
+    /// Return the whole version: value, ARN, name, version id, staging labels, creation date.
     #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None, max_age=None))]
     fn _get_value(
         &self,
@@ -96,7 +98,7 @@ impl Cache {
         Ok(setup.read(py, id, selector)?.map(SecretValue))
     }
 
-    /// Return the last known value, or None: never waits, never asks the service.
+    /// Return the last known value, or None. Never waits and makes no request.
     #[pyo3(signature = (secret_id, version_stage=None, *, version_id=None))]
     fn peek(
         &self,
@@ -116,8 +118,8 @@ impl Cache {
         Ok(hit.map(|hit| SecretValue(hit.to_secret())))
     }
 
-    /// Return whether a connection made with this version should be replaced once it is idle, because another version is
-    /// current or the resource refuses this one. For pools, at each check-in.
+    /// Return whether a connection made with this version should be replaced once it is idle, because another version
+    /// is current or the resource refused this one. For pools, at each check-in.
     fn is_outdated(&self, secret_id: &Bound<'_, PyAny>, version_id: &str) -> PyResult<bool> {
         let id = arguments::secret_id(secret_id)?;
         Ok(match &self.setup()?.engine {
@@ -142,7 +144,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Keep a secret fresh, read or not, until the watch is closed or collected.
+    /// Keep a secret fresh, even without reads, until the watch is closed or garbage-collected.
     fn watch(&self, py: Python<'_>, secret_id: &Bound<'_, PyAny>) -> PyResult<Watch> {
         let id = arguments::secret_id(secret_id)?;
         Ok(Watch::new(match &self.setup()?.engine {
@@ -158,7 +160,7 @@ impl Cache {
     fn _close(&self, py: Python<'_>) -> PyResult<()> {
         match &self.setup()?.engine {
             Engine::Native(cache) => cache.close(),
-            // Made if need be, so that it is closed for good.
+            // Creates the cache if it does not exist yet, so that it stays closed.
             Engine::Host { .. } => self.host_cache(py)?.close(),
         }
         self.last.clear(py);
@@ -176,7 +178,7 @@ impl Cache {
         stats::to_dict(py, &stats)
     }
 
-    /// Makes the engine. `driver` is None for the native one; `endpoint` is the URL that its client asks, if known;
+    /// Create the engine. `driver` is None for the native one; `endpoint` is the URL that its client uses, if known;
     /// `dispatch` is called with lists of events.
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     #[pyo3(signature = (settings, *, default_stage, lenient, driver=None, endpoint=None, hooked=false, dispatch=None))]
@@ -210,7 +212,7 @@ impl Cache {
         self.setup.set(setup).map_err(|_| PyRuntimeError::new_err("this cache is already initialised"))
     }
 
-    /// The version, if it is in memory and fresh.
+    /// Return the version, if it is in memory and fresh.
     fn _at_hand(
         &self,
         secret_id: &Bound<'_, PyAny>,
@@ -223,7 +225,8 @@ impl Cache {
         Ok(setup.engine.hit(id, selector).map(|hit| SecretValue(hit.to_secret())))
     }
 
-    /// The string or the binary of a version; what is not there is None or an error, as the cache was set up.
+    /// Return the string or the binary of a version. If the version lacks it, return None or raise, depending on
+    /// `lenient` in ``_setup``.
     fn _part_of<'py>(
         &self,
         py: Python<'py>,
@@ -233,7 +236,7 @@ impl Cache {
         self.setup()?.part_of(py, &value.0, if is_binary { Part::Binary } else { Part::String })
     }
 
-    /// Fetches secrets before they are read; the exceptions of those that could not be had, by id.
+    /// Fetch secrets before they are read. Return the exceptions of those that failed, by id.
     fn _prefetch<'py>(&self, py: Python<'py>, ids: Vec<String>) -> PyResult<Bound<'py, PyDict>> {
         let failed = PyDict::new(py);
         match &self.setup()?.engine {
@@ -250,7 +253,8 @@ impl Cache {
         Ok(failed)
     }
 
-    /// Fetches a version now; as a plan wants it, if it is for one. Raises why it could not be.
+    /// Fetch a version now; with `is_for_plan`, as an attempt to connect requests it after a refused login. Raise if
+    /// that fails.
     #[pyo3(signature = (secret_id, version_stage=None, is_for_plan=false))]
     fn _refresh(
         &self,
@@ -264,7 +268,7 @@ impl Cache {
         self.refresh(py, id, selector, is_for_plan)
     }
 
-    /// Whether a reader who wants a value of less than this age must have it fetched first.
+    /// Return whether the value is older than `max_age`, so that a read with that limit must fetch it first.
     fn _is_older(
         &self,
         secret_id: &Bound<'_, PyAny>,
@@ -279,10 +283,10 @@ impl Cache {
         Ok(setup.engine.is_older(id, selector, max_age))
     }
 
-    // What follows is for drivers written in Python.
+    // The methods below are for drivers written in Python.
 
-    /// One read: a tuple of what there is (``"hit"``, ``"due"``, ``"lead"``, ``"follow"``) and what belongs to it.
-    /// The native driver does its own asking, so with it there is only ``"hit"`` and ``"follow"``.
+    /// Look a version up: return a tuple of ``"hit"``, ``"due"``, ``"lead"`` or ``"follow"`` and the objects that
+    /// belong to it. The native driver makes its own requests, so it only returns ``"hit"`` and ``"follow"``.
     fn _lookup<'py>(
         &self,
         py: Python<'py>,
@@ -318,7 +322,7 @@ impl Cache {
         Ok(tuple)
     }
 
-    /// What a reader gets whose patience has ended.
+    /// Return the value for a reader that has waited long enough, or None if there is none.
     fn _give_up(
         &self,
         py: Python<'_>,
@@ -339,7 +343,7 @@ impl Cache {
         Ok(secret.map(SecretValue))
     }
 
-    /// An attempt to connect; see ``secretcache._steps.connect``.
+    /// Start an attempt to connect; see ``secretcache._steps.connect``.
     fn _plan(
         &self,
         py: Python<'_>,
@@ -368,7 +372,8 @@ impl Cache {
         Ok(self.host_cache(py)?.mark())
     }
 
-    /// A forced refresh, or what a plan wants: ``("lead", FetchPermit, Flight)``, ``("follow", Flight)`` or ``("behind", Flight)``.
+    /// Begin a forced refresh or, with `is_for_plan`, a refresh for an attempt to connect. Return
+    /// ``("lead", FetchPermit, Flight)``, ``("follow", Flight)`` or ``("behind", Flight)``.
     fn _force<'py>(
         &self,
         py: Python<'py>,
@@ -396,7 +401,7 @@ impl Cache {
         }
     }
 
-    /// What the refresher has to do: a list of permits, and seconds until its next look.
+    /// Return the permits of the refreshes that are due, and the seconds until the next check.
     fn _due<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Option<f64>)> {
         let cache = self.host_cache(py)?;
         let due = cache.due(SystemClock::now());
@@ -406,7 +411,7 @@ impl Cache {
         Ok((PyList::new(py, permits)?, due.next.map(|next| next.as_secs_f64())))
     }
 
-    /// The events that have not been fetched yet, as tuples.
+    /// Return the events that have not been taken yet, as tuples.
     fn _take_events<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         self.setup()?.queue.take(py)
     }
@@ -449,7 +454,7 @@ impl Cache {
         }
     }
 
-    /// Fetches a version now, or as a plan wants it.
+    /// Fetches a version now; `is_for_plan` means that an attempt to connect requests it.
     fn refresh(&self, py: Python<'_>, id: &str, selector: Selector<'_>, is_for_plan: bool) -> PyResult<()> {
         match &self.setup()?.engine {
             Engine::Native(cache) => {
@@ -462,7 +467,7 @@ impl Cache {
         }
     }
 
-    /// Fetches a version that is older than its reader wants it.
+    /// Fetches a version first if it is older than its reader accepts.
     fn renew(
         &self,
         py: Python<'_>,
@@ -482,7 +487,7 @@ impl Cache {
     fn host_cache(&self, py: Python<'_>) -> PyResult<&secretcache::host::Cache> {
         let Setup { engine, queue, .. } = self.setup()?;
         let Engine::Host { cache, config, watches, endpoint, .. } = engine else {
-            return Err(PyRuntimeError::new_err("this cache has the native driver"));
+            return Err(PyRuntimeError::new_err("this cache uses the native driver"));
         };
         cache
             .get_or_try_make(|| {

@@ -1,4 +1,4 @@
-//! Calls from Rust into Python code, which may be under way when the interpreter ends.
+//! Calls from Rust into Python code. Such a call may be running when the interpreter ends.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,9 +9,9 @@ use pyo3::types::PyTuple;
 
 /// Calls a Python function with positional arguments. Every call of Python code goes through here.
 ///
-/// Before version 3.14, an interpreter that ends makes other threads exit as soon as they want the global lock, by
-/// unwinding their stacks. That must not reach a Rust function that catches panics: the process would abort in place of
-/// ending with its own status. Such a thread stops here and does not return, as in Python 3.14.
+/// Before Python 3.14, an ending interpreter makes other threads exit as soon as they request the global lock, by
+/// unwinding their stacks. The unwinding must not reach a Rust function that catches panics: the process would abort
+/// instead of exiting with its own status. So such a thread stops here and never returns, as in Python 3.14.
 pub(crate) fn call<'py, A>(callable: &Bound<'py, PyAny>, arguments: A) -> PyResult<Bound<'py, PyAny>>
 where
     A: IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error: Into<PyErr>>
@@ -27,7 +27,7 @@ where
     unsafe { Bound::from_owned_ptr_or_err(py, result) }
 }
 
-/// Calls a method as [`call`] calls a function.
+/// Calls a method, like [`call`].
 pub(crate) fn call_method<'py, A>(
     object: &Bound<'py, PyAny>,
     name: &str,
@@ -40,14 +40,14 @@ where
     call(&object.getattr(name)?, arguments)
 }
 
-/// Runs `work` attached to the interpreter, unless the program is ending: for threads that Rust made.
+/// Runs `work` attached to the interpreter, unless the program is ending. For threads that Rust created.
 pub(crate) fn attach(work: impl FnOnce(Python<'_>)) {
     if !IS_ENDING.load(Ordering::Acquire) {
         Python::try_attach(work);
     }
 }
 
-/// Keeps threads that Rust made away from the interpreter from now on.
+/// From now on, keeps threads that Rust created away from the interpreter.
 pub(crate) fn end() {
     IS_ENDING.store(true, Ordering::Release);
 }
@@ -55,7 +55,7 @@ pub(crate) fn end() {
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
 
 unsafe extern "C-unwind" {
-    // The same function as pyo3's, declared as one that may unwind.
+    // The function that pyo3 declares, declared as one that may unwind.
     fn PyObject_Call(
         callable: *mut ffi::PyObject,
         arguments: *mut ffi::PyObject,

@@ -1,4 +1,4 @@
-//! Python objects that the core may drop at any moment, on any thread, under its lock.
+//! Python objects that the core may drop at any moment, on any thread, while it holds its lock.
 
 use std::ptr::NonNull;
 use std::sync::Mutex;
@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// A strong reference whose last use may run Python code (a destructor), so that giving it back is put off until a
-/// moment when that does no harm: see [`drain`].
+/// A strong reference that is released later, by [`drain`]. Releasing the last reference to an object can run Python
+/// code (a destructor), which would be harmful where the core drops it.
 pub(crate) struct DeferredDecref(NonNull<ffi::PyObject>);
 
-// SAFETY: the pointer is only followed with the interpreter attached, as the methods' arguments prove.
+// SAFETY: the pointer is dereferenced only while attached to the interpreter, as the methods' arguments prove.
 unsafe impl Send for DeferredDecref {}
 // SAFETY: as above.
 unsafe impl Sync for DeferredDecref {}
 
 struct Dead(NonNull<ffi::PyObject>);
 
-// SAFETY: only handed on to a thread that is attached.
+// SAFETY: only passed on to a thread that is attached.
 unsafe impl Send for Dead {}
 
 static DEAD: Mutex<Vec<Dead>> = Mutex::new(Vec::new());
@@ -30,7 +30,7 @@ impl DeferredDecref {
         Self(unsafe { NonNull::new_unchecked(object.into_ptr()) })
     }
 
-    /// A new reference to the object.
+    /// Returns a new reference to the object.
     #[inline]
     pub(crate) fn get<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         // SAFETY: `self` holds a reference, so the pointer is valid; this takes one more.
@@ -40,7 +40,7 @@ impl DeferredDecref {
 
 impl Drop for DeferredDecref {
     fn drop(&mut self) {
-        // In a forked child another thread may hold this lock for ever: then the object is leaked.
+        // In a forked child, a thread of the parent may have left this lock held forever. Then the object is leaked.
         if let Ok(mut dead) = DEAD.try_lock() {
             dead.push(Dead(self.0));
             ANY_DEAD.store(true, Ordering::Release);
@@ -48,7 +48,7 @@ impl Drop for DeferredDecref {
     }
 }
 
-/// Gives back the references dropped so far. Called where the core holds no lock of this thread.
+/// Releases the references dropped so far. Call this where the thread does not hold the core's lock.
 pub(crate) fn drain(py: Python<'_>) {
     if !ANY_DEAD.load(Ordering::Acquire) {
         return;

@@ -1,4 +1,4 @@
-//! Where a cache's values come from, and the reads that are no plain hits.
+//! The engine of a cache, and the reads that are not plain hits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,26 +15,26 @@ use crate::events::EventQueue;
 use crate::rendering::{Part, Rendering};
 use crate::value::SecretValue;
 
-/// What a cache was set up with.
+/// The setup of a cache.
 pub(crate) struct Setup {
     pub(crate) engine: Engine,
     pub(crate) default_stage: String,
-    /// Missing versions and values of the wrong kind are None rather than errors.
+    /// Whether a missing version, or a value of the other type, is None rather than an error.
     pub(crate) lenient: bool,
     pub(crate) queue: Arc<EventQueue>,
 }
 
-/// Where values come from.
+/// The source of values: a driver.
 pub(crate) enum Engine {
     /// The native driver.
     Native(SecretCache),
-    /// A driver written in Python, around a client of the program's own.
+    /// A driver written in Python, around a client that the program supplied.
     Host {
         cache: PerProcess<secretcache::host::Cache>,
         config: secretcache::Config,
         watches: Watches,
         driver: Py<PyAny>,
-        /// The URL that the client asks, if it tells.
+        /// The URL that the client uses, if known.
         endpoint: Option<String>,
         hooked: bool,
     },
@@ -71,7 +71,7 @@ impl Engine {
 }
 
 impl Setup {
-    /// Which version is asked for; neither stage nor id means the default stage.
+    /// Returns the selector for the arguments; without stage and id, for the default stage.
     pub(crate) fn selector<'a>(
         &'a self,
         stage: Option<&'a str>,
@@ -83,7 +83,7 @@ impl Setup {
         }
     }
 
-    /// The value when it is not a plain hit: from memory all the same, or from the source.
+    /// Reads a value that is not a plain hit: from the source, or from memory after all.
     pub(crate) fn read(&self, py: Python<'_>, id: &str, selector: Selector<'_>) -> PyResult<Option<Secret>> {
         let result = match &self.engine {
             Engine::Host { driver, .. } => {
@@ -110,7 +110,7 @@ impl Setup {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let object = Rendering::of(py, secret).and_then(|rendering| rendering.get(py, part));
         if let (Part::String, Some(string)) = (part, &object) {
-            // The slot keeps the object for as long as the secret lives.
+            // The extension keeps the object for as long as the secret lives.
             secret.set_host_data(string.as_ptr() as usize);
         }
         if object.is_none() && !self.lenient {
@@ -153,14 +153,14 @@ fn read_native(
     }
 }
 
-/// What a background task comes to, once it has ended.
+/// Waits for a background task and returns its result.
 pub(crate) fn ended<T: Send>(py: Python<'_>, task: Result<Task<T>, Error>) -> PyResult<T> {
     let mut task = task.map_err(|error| to_exception(py, &error))?;
     let result = interruptibly(py, |slice| secretcache::host::wait_for(&mut task, slice))?;
     result.map_err(|error| to_exception(py, &error))
 }
 
-/// Waits without the global lock, looking up now and then for signals such as Ctrl-C.
+/// Waits without the global lock, and checks for signals such as Ctrl-C in between.
 fn interruptibly<T: Send>(py: Python<'_>, mut wait: impl FnMut(Duration) -> Option<T> + Send) -> PyResult<T> {
     const SLICE: Duration = Duration::from_millis(100);
     loop {
@@ -171,7 +171,7 @@ fn interruptibly<T: Send>(py: Python<'_>, mut wait: impl FnMut(Duration) -> Opti
     }
 }
 
-/// Has the events of a native cache dispatched on the events thread.
+/// Dispatches the events of a native cache on the events thread.
 pub(crate) fn listen(cache: &SecretCache, queue: &Arc<EventQueue>, dispatch: Option<Py<PyAny>>) {
     let Some(dispatch) = dispatch else { return };
     let (dispatch, queue, listener) = (Arc::new(dispatch), Arc::clone(queue), queue.listener());

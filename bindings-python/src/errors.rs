@@ -7,7 +7,7 @@ use secretcache::{Error, ErrorKind};
 use crate::call::call;
 use crate::deferred::DeferredDecref;
 
-/// The exception to raise for an error: a host's own one, or the class that stands for its kind.
+/// Returns the exception to raise for an error: the client's own exception, or one of the class for its kind.
 pub(crate) fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
     let made = match error.host::<DeferredDecref>() {
         Some(exception) => maker(py, "fresh").and_then(|fresh| call(&fresh, (exception.get(py),))),
@@ -21,9 +21,9 @@ pub(crate) fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
     made.map_or_else(|error| error, PyErr::from_value)
 }
 
-/// An error that carries a Python exception, for the core to keep.
+/// Wraps a Python exception in an error, for the core to keep.
 pub(crate) fn from_exception(exception: &Bound<'_, PyAny>) -> Error {
-    // One of our own knows its kind.
+    // An exception of this package carries its kind.
     let kind = exception.getattr("kind").and_then(|kind| kind.extract::<String>()).ok();
     if let Some(kind) = kind.as_deref().and_then(ErrorKind::from_name) {
         let text = exception.str().map_or_else(|_| kind.name().to_owned(), |text| text.to_string());

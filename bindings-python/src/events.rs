@@ -8,11 +8,11 @@ use secretcache::{ErrorKind, Event};
 
 use crate::errors;
 
-/// The events of one cache that the program has not fetched yet.
+/// The events of one cache that the program has not taken yet.
 pub(crate) struct EventQueue {
-    /// In a forked child the parent's locks may be held for ever.
+    /// Per process: in a forked child, locks that the parent held stay locked forever.
     mail: PerProcess<Mail>,
-    /// A missing version is an ordinary answer (None) to readers, and no reason for a warning.
+    /// Whether a missing version is an ordinary answer (None) to readers, not worth a warning.
     lenient: bool,
 }
 
@@ -22,7 +22,7 @@ struct Mail {
     waiting: Mutex<Vec<(Event, bool)>>,
 }
 
-/// More than this many unfetched events are not kept: a program that never listens must not fill its memory.
+/// The most events that are kept: a program that never takes any must not fill its memory.
 const MOST: usize = 1024;
 
 impl EventQueue {
@@ -30,7 +30,7 @@ impl EventQueue {
         Self { mail: PerProcess::new(), lenient }
     }
 
-    /// A listener that puts events here.
+    /// Returns a listener that adds events to this queue.
     pub(crate) fn listener(self: &Arc<Self>) -> Listener {
         let queue = Arc::clone(self);
         Arc::new(move |event| queue.put(event))
@@ -40,7 +40,7 @@ impl EventQueue {
         let Ok(mail) = self.mail.get_or_try_make(|| Ok::<_, ()>(Mail::default())) else { return };
         let is_ordinary = match event {
             Event::Error { error, .. } if error.kind() == ErrorKind::VersionNotFound => self.lenient,
-            // It is no news to anybody that the program ends or has closed the cache.
+            // The program caused this itself: it is ending, or has closed the cache.
             Event::Error { error, .. } => error.kind() == ErrorKind::Closed,
             _ => false,
         };
@@ -51,7 +51,7 @@ impl EventQueue {
         }
     }
 
-    /// Everything so far, as Python tuples.
+    /// Takes the events so far, as Python tuples.
     pub(crate) fn take<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let Some(mail) = self.mail.get() else { return Ok(Vec::new()) };
         let waiting = std::mem::take(&mut *mail.waiting.lock().unwrap_or_else(PoisonError::into_inner));
@@ -59,7 +59,7 @@ impl EventQueue {
     }
 }
 
-/// `(kind, loud, text, fields)`: what `secretcache._events` makes its objects of.
+/// Converts an event to `(kind, loud, text, fields)`, from which `secretcache._events` makes its objects.
 fn to_tuple<'py>(py: Python<'py>, event: &Event, loud: bool) -> PyResult<Bound<'py, PyAny>> {
     let text = event.to_string();
     let exception = |error: &secretcache::Error| errors::to_exception(py, error).into_value(py);
@@ -76,7 +76,7 @@ fn to_tuple<'py>(py: Python<'py>, event: &Event, loud: bool) -> PyResult<Bound<'
             ("error", loud, text, (&**secret_id, exception(error))).into_pyobject(py).map(Bound::into_any)
         }
         Event::FallbackLogin { secret_id, version_stage, version_id, .. } => {
-            ("other_version", loud, text, (&**secret_id, version_stage.as_str(), version_id))
+            ("fallback_login", loud, text, (&**secret_id, version_stage.as_str(), version_id))
                 .into_pyobject(py)
                 .map(Bound::into_any)
         }
@@ -85,6 +85,6 @@ fn to_tuple<'py>(py: Python<'py>, event: &Event, loud: bool) -> PyResult<Bound<'
                 .into_pyobject(py)
                 .map(Bound::into_any)
         }
-        _ => (event.secret_id(), loud, text, ()).into_pyobject(py).map(Bound::into_any),
+        _ => ("unknown", loud, text, ()).into_pyobject(py).map(Bound::into_any),
     }
 }

@@ -1,4 +1,4 @@
-//! The last hit of a cache, remembered by the id object that it was read with.
+//! The last hit of a cache, with the id object that it was read with.
 
 use std::cell::UnsafeCell;
 
@@ -8,20 +8,20 @@ use secretcache::Secret;
 
 use crate::engine::Engine;
 
-/// The secret of the last hit, and the id object it was read with. A program that reads one secret again and again
-/// usually passes the same `str` object, and then not even its bytes need be compared.
+/// The secret of the last hit, and the id object that it was read with. A program that reads one secret repeatedly
+/// usually passes the same `str` object, so not even its bytes need to be compared.
 pub(crate) struct Last(UnsafeCell<LastHit>);
 
 #[derive(Default)]
 struct LastHit {
-    /// An exact `str`, kept alive so that its address means it.
+    /// An exact `str`. It is kept alive, so that no other object can have its address.
     id: Option<Py<PyAny>>,
     secret: Option<Secret>,
-    /// The id object of the hit before this one: an id seen twice running is worth remembering.
+    /// The address of the id object of the previous hit: only an id seen twice in a row is worth remembering.
     candidate: usize,
 }
 
-// SAFETY: only touched with the global interpreter lock held, which the module declares to need, and never across
+// SAFETY: accessed only while holding the global interpreter lock, which the module declares to need, and never across
 // a call that could run Python code.
 unsafe impl Send for Last {}
 // SAFETY: as above.
@@ -32,7 +32,8 @@ impl Last {
         Self(UnsafeCell::default())
     }
 
-    /// What `part` finds in the remembered secret, if the id object is the same and the secret may still be served.
+    /// Returns what `part` finds in the remembered secret, if the id object is the same and the secret may still be
+    /// served.
     #[inline]
     pub(crate) fn hit(
         &self,
@@ -48,7 +49,7 @@ impl Last {
         part(last.secret.as_ref().filter(|secret| engine.hit_again(secret))?)
     }
 
-    /// Notes a hit, and remembers it if the one before had the same id object.
+    /// Notes a hit, and remembers it if the previous one had the same id object.
     #[inline]
     pub(crate) fn note(&self, id: &Bound<'_, PyAny>, secret: &Secret) {
         // SAFETY: see the type.
@@ -66,16 +67,17 @@ impl Last {
         self.replace(id.py(), LastHit { id: held, secret: Some(secret.clone()), candidate });
     }
 
-    /// Forgets it.
+    /// Forgets the last hit.
     pub(crate) fn clear(&self, py: Python<'_>) {
         self.replace(py, LastHit::default());
     }
 
     fn replace(&self, py: Python<'_>, new: LastHit) {
-        // SAFETY: see the type. What is dropped afterwards runs no Python code: an exact `str`, and a secret whose
-        // own objects are given back later (`deferred`).
+        // SAFETY: see the type. Dropping the old hit runs no Python code: its id is an exact `str`, and its secret's
+        // own objects are released later (`deferred`).
         let old = std::mem::replace(unsafe { &mut *self.0.get() }, new);
-        // Bound, since a plain C function does not count as attached, and pyo3 would put off giving the id back.
+        // Bound, because in a plain C function pyo3 does not know that the thread is attached, and would defer the
+        // release.
         drop(old.id.map(|id| id.into_bound(py)));
     }
 }

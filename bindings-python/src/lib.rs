@@ -1,6 +1,6 @@
 //! The extension module `secretcache._core`: conversion and calls, no logic.
 //!
-//! Everything here is private to the two Python packages, which give it its public face.
+//! Everything here is private to the two Python packages, which provide the public interface.
 
 mod arguments;
 mod attempt;
@@ -21,12 +21,12 @@ mod watch;
 
 use pyo3::prelude::*;
 
-/// What is freed is wiped: secrets pass through the buffers of HTTP and TLS too.
+/// Wipes freed memory, because secrets also pass through the buffers of HTTP and TLS.
 #[global_allocator]
 static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;
 
 /// The native half of the packages `secretcache` and `aws_secretsmanager_caching`.
-// A wheel for the stable ABI is only loaded by interpreters with the global lock, which guards `cache::Last`.
+// Only interpreters with the global lock load a wheel for the stable ABI. That lock guards `cache::Last`.
 #[pymodule(gil_used = true)]
 mod _core {
     use std::time::Duration;
@@ -46,22 +46,22 @@ mod _core {
     #[pymodule_export]
     use crate::watch::Watch;
 
-    /// Ends the background work of this process, waiting at most `patience` seconds for requests under way.
+    /// End the background work of this process, waiting at most `patience` seconds for requests in progress.
     #[pyfunction]
     fn shutdown(py: Python<'_>, patience: f64) {
         crate::call::end();
-        // With the lock released: a background thread may be waiting for it.
+        // Releases the lock: a background thread may be waiting for it.
         py.detach(|| secretcache::host::shutdown(Duration::from_secs_f64(patience)));
     }
 
-    /// Whether an error means that user name or password are refused: by its code if it has one, else by its text.
+    /// Return whether an error means a refused login: judged by its code if it has one, otherwise by its text.
     #[pyfunction]
     #[pyo3(signature = (message, code=None))]
     fn says_login_refused(message: &str, code: Option<&str>) -> bool {
         secretcache::login_refused(code, message)
     }
 
-    /// The id of an IAM login; raises ValueError if it would lack something.
+    /// Return the id of an IAM login; raise ValueError if a part of it is missing or invalid.
     #[pyfunction]
     #[pyo3(signature = (service, user, name, port=0, region_name=None, serverless=false))]
     fn iam_login(

@@ -1,4 +1,4 @@
-//! Permits and flights of the core, for drivers written in Python.
+//! Fetch permits and flights of the core, for drivers written in Python.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,10 +18,10 @@ use crate::errors;
 use crate::rendering::Rendering;
 use crate::value::SecretValue;
 
-/// Ids of versions, each with its labels.
+/// Version ids, each with its staging labels.
 type Versions = Vec<(String, Vec<String>)>;
 
-/// The right and the duty to ask the client once for everyone. End it with ``succeed``, ``confirm``, ``fail`` or
+/// The obligation to fetch once, for all readers that wait. End it with ``succeed``, ``confirm``, ``fail`` or
 /// ``abandon``.
 #[pyclass(frozen, module = "secretcache")]
 pub(crate) struct FetchPermit {
@@ -53,61 +53,61 @@ impl FetchPermit {
 
 #[pymethods]
 impl FetchPermit {
-    /// The id to ask for.
+    /// Return the secret id to request.
     #[getter]
     fn id(&self) -> PyResult<String> {
         self.look(|permit| permit.id().to_owned())
     }
 
-    /// The staging label to ask for, or None.
+    /// Return the staging label to request, or None.
     #[getter]
     fn stage(&self) -> PyResult<Option<String>> {
         self.look(|permit| permit.selector().as_stage().map(str::to_owned))
     }
 
-    /// The version id to ask for, or None.
+    /// Return the version id to request, or None.
     #[getter]
     fn version_id(&self) -> PyResult<Option<String>> {
         self.look(|permit| permit.selector().as_version_id().map(str::to_owned))
     }
 
-    /// The id of the version held, which ``confirm`` would confirm, or None.
+    /// Return the id of the cached version, which ``confirm`` would confirm, or None.
     #[getter]
     fn known_version_id(&self) -> PyResult<Option<String>> {
         self.look(|permit| permit.known()?.version_id().map(str::to_owned))
     }
 
-    /// The version held, or None.
+    /// Return the cached version, or None.
     #[getter]
     fn known(&self) -> PyResult<Option<SecretValue>> {
         self.look(|permit| permit.known().cloned().map(SecretValue))
     }
 
-    /// A version that is held for another selector, by its id, or None.
+    /// Return the version with this id if it is cached for another selector, or None.
     fn held(&self, version_id: &str) -> PyResult<Option<SecretValue>> {
         self.look(|permit| permit.held(version_id).cloned().map(SecretValue))
     }
 
-    /// What was stored with a description that is still fresh, or None.
+    /// Return the object stored with a description that is still fresh, or None.
     #[getter]
     fn description<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.look(|permit| Some(permit.description()?.extension()?.downcast_ref::<DeferredDecref>()?.get(py)))
     }
 
-    /// The versions of a description that is still fresh, each with its labels, or None.
+    /// Return the versions of a description that is still fresh, each with its labels, or None.
     #[getter]
     fn versions(&self) -> PyResult<Option<Versions>> {
         let owned = |(id, labels): (&str, &[String])| (id.to_owned(), labels.to_vec());
         self.look(|permit| Some(permit.description()?.versions().map(owned).collect()))
     }
 
-    /// Whether the id is of an IAM login, whose token is signed (``sign``) rather than asked for.
+    /// Return whether the id is an IAM login, whose token is signed (``sign``) instead of fetched.
     #[getter]
     fn is_iam_login(&self) -> PyResult<bool> {
         self.look(|permit| permit.id().parse::<IamLogin>().is_ok())
     }
 
-    /// Signs the token with the client's credentials, which last for another `expires_in` seconds.
+    /// Sign the token with the client's credentials, which are valid for another `expires_in` seconds.
     fn sign(
         &self,
         py: Python<'_>,
@@ -124,7 +124,7 @@ impl FetchPermit {
         Ok(())
     }
 
-    /// Counts a call to the service.
+    /// Count a call to the service.
     fn count(&self, operation: &str) {
         self.cache.count_call(match operation {
             "DescribeSecret" => Operation::DescribeSecret,
@@ -132,11 +132,11 @@ impl FetchPermit {
         });
     }
 
-    /// The client answered with a value. `response` is read for what the service says about it; `stored` is what a hook
-    /// has made of it.
+    /// Report that the client returned a value. `response` is its response, from which the metadata is read; `stored`
+    /// is what a hook made from it.
     ///
-    /// `version_id` is the one asked for; a double's response need not repeat it. `description` is the response of
-    /// ``describe_secret`` if that was called on the way, and `described` what a hook has made of that.
+    /// `version_id` is the requested one; a test double's response need not repeat it. `description` is the response of
+    /// ``describe_secret``, if that was called too, and `described` is what a hook made from it.
     #[pyo3(signature = (response, stored, version_id, versions=None, described=None, description=None))]
     #[expect(clippy::too_many_arguments, reason = "a call from Python")]
     fn succeed(
@@ -155,7 +155,7 @@ impl FetchPermit {
         self.complete(py, Ok(with_description(answer, description.unwrap_or(response), versions, described)));
     }
 
-    /// The client answered that the version held is still the right one.
+    /// Report that the client found the cached version to be current.
     fn confirm(
         &self,
         py: Python<'_>,
@@ -167,7 +167,7 @@ impl FetchPermit {
         self.complete(py, Ok(answer));
     }
 
-    /// Raises if a response is larger than any secret's.
+    /// Raise if a response is larger than any secret can be.
     fn check_size(&self, py: Python<'_>, response: &Bound<'_, PyAny>) -> PyResult<()> {
         let length = |name: &str| field(response, name)?.len().ok();
         let size = length("SecretString").or_else(|| length("SecretBinary")).unwrap_or(0);
@@ -175,12 +175,12 @@ impl FetchPermit {
         checked.map_err(|error| errors::to_exception(py, &error))
     }
 
-    /// The client failed.
+    /// Report that the client failed.
     fn fail(&self, py: Python<'_>, exception: &Bound<'_, PyAny>) {
         self.complete(py, Err(errors::from_exception(exception)));
     }
 
-    /// The secret has no such version.
+    /// Report that the secret has no such version.
     fn fail_version_not_found(&self, py: Python<'_>) -> PyResult<()> {
         let text = self
             .look(|permit| format!("secret {:?} has no version with {}", permit.id(), permit.selector()))?;
@@ -188,7 +188,7 @@ impl FetchPermit {
         Ok(())
     }
 
-    /// Nobody will ask: those who wait lead anew. Does nothing if the permit has ended.
+    /// Give up the permit without a request: the waiting readers start again. Does nothing if the permit has ended.
     fn abandon(&self, py: Python<'_>) {
         drop(self.take());
         drain(py);
@@ -199,7 +199,7 @@ fn field<'py>(response: &Bound<'py, PyAny>, name: &str) -> Option<Bound<'py, PyA
     response.cast::<PyDict>().ok()?.get_item(name).ok()?
 }
 
-/// The fields of a response that the core keeps. A response of an odd shape (a test's double) simply has fewer.
+/// Extracts the fields of a response that the core keeps. A response of an unusual shape (a test double) has fewer.
 fn fetched(response: &Bound<'_, PyAny>, stored: Option<Bound<'_, PyAny>>) -> Fetched {
     let field = |name: &str| field(response, name);
     let text = |name: &str| field(name)?.extract::<String>().ok();
@@ -246,7 +246,7 @@ fn with_description(
     answer.with_description(description)
 }
 
-/// A fetch under way.
+/// A fetch in progress.
 #[pyclass(frozen, module = "secretcache")]
 pub(crate) struct Flight(Mutex<Waiter>);
 
@@ -262,13 +262,13 @@ impl Flight {
 
 #[pymethods]
 impl Flight {
-    /// Seconds to wait before the last-known value will do, or None if there is none.
+    /// Return the seconds to wait before the last known value is good enough, or None if there is none.
     #[getter]
     fn patience(&self) -> Option<f64> {
         self.with(|waiter| waiter.patience()).map(|patience| patience.as_secs_f64())
     }
 
-    /// Has `callback` called once the fetch has ended; at once if it has. Returns whether it is still under way.
+    /// Call `callback` once the fetch has ended, at once if it already has. Return whether it is still in progress.
     fn on_done(&self, callback: Bound<'_, PyAny>) -> bool {
         let waker = Waker::from(Arc::new(Callback(DeferredDecref::new(callback.clone()))));
         let ended = self.with(|waiter| Pin::new(waiter).poll(&mut Context::from_waker(&waker)).is_ready());
@@ -278,8 +278,8 @@ impl Flight {
         !ended
     }
 
-    /// How it ended: ``None`` while under way, ``("value", SecretValue)``, ``("failed", exception, SecretValue |
-    /// None, is_missing_version)`` or ``("abandoned",)``.
+    /// Return how the fetch ended: ``None`` while it is in progress, ``("value", SecretValue)``,
+    /// ``("failed", exception, SecretValue | None, is_missing_version)`` or ``("abandoned",)``.
     fn outcome<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let Some(outcome) = self.with(|waiter| waiter.outcome()) else { return Ok(None) };
         let tuple = match outcome {
@@ -301,7 +301,8 @@ struct Callback(DeferredDecref);
 
 impl Wake for Callback {
     fn wake(self: Arc<Self>) {
-        // Flights of host caches end in a Python thread, which is attached already. None: the interpreter is ending.
+        // Flights of host caches end in a Python thread, which is attached already. `try_attach` returns `None` if the
+        // interpreter is ending.
         let called = Python::try_attach(|py| call(&self.0.get(py), ()).map(drop));
         if let Some(Err(error)) = called {
             Python::attach(|py| error.write_unraisable(py, None));

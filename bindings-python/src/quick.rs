@@ -1,9 +1,9 @@
-//! The methods that are called all the time, without the wrapping that the others get.
+//! The methods that programs call most, without the wrapping that pyo3 generates for the others.
 //!
-//! A read from memory takes about as long as two look-ups in a `dict`; argument parsing and the bookkeeping of a
-//! generated wrapper would double that. So `get_secret_string` and `get_secret_field` are plain C functions: called with
-//! nothing but `str` arguments while the value is in memory, they answer. In every other case they call `_read_string`
-//! or `_read_field`, which are ordinary methods.
+//! A read from memory takes about as long as two lookups in a `dict`; the argument parsing and bookkeeping of a
+//! generated wrapper would double that. So `get_secret_string` and `get_secret_field` are plain C functions. Called
+//! with only `str` arguments while the value is in memory, they answer themselves. In every other case they call
+//! `_read_string` or `_read_field`, which are ordinary methods.
 
 use std::cell::UnsafeCell;
 use std::ffi::CStr;
@@ -53,14 +53,14 @@ static STRING: Method = method(
     c"get_secret_string",
     c"get_secret_string($self, /, secret_id, version_stage=None, *, version_id=None, max_age=None)\n--\n\n\
       Return the secret string of the version with a staging label (by default the current one) or a version id.\n\n\
-      A value that was last confirmed `max_age` seconds ago or longer is fetched first, and the read fails if that does.",
+      A value last confirmed `max_age` or more seconds ago is fetched first; if the fetch fails, so does the read.",
     get_secret_string,
 );
 
 static FIELD: Method = method(
     c"get_secret_field",
     c"get_secret_field($self, /, secret_id, field, version_stage=None, *, version_id=None, max_age=None)\n--\n\n\
-      Return one field of a secret whose string is a JSON object, such as \"password\".",
+      Return one field, such as \"password\", of a secret whose string is a JSON object.",
     get_secret_field,
 );
 
@@ -70,7 +70,7 @@ pub(crate) fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let methods =
         [("_get_lenient_string", &DROP_IN), ("_get_secret_string", &STRING), ("_get_secret_field", &FIELD)];
     for (name, method) in methods {
-        // SAFETY: the class is a live type, and the definition lives for ever.
+        // SAFETY: the class is a live type, and the definition is static.
         let method = unsafe {
             let method = ffi::PyDescr_NewMethod(class.as_type_ptr(), method.0.get());
             Bound::from_owned_ptr_or_err(module.py(), method)?
@@ -106,7 +106,8 @@ unsafe extern "C" fn get_secret_field(
     }
 }
 
-/// The answer of a method, from memory if there are `N` positional arguments, otherwise from the `slow` one.
+/// Answers a call: from memory if there are `N` positional arguments and `at_hand` finds the value, otherwise with the
+/// `slow` method.
 ///
 /// # Safety
 ///
@@ -120,14 +121,14 @@ unsafe fn answer<const N: usize>(
     slow: &str,
     at_hand: impl FnOnce(&Cache, [Borrowed<'_, '_, PyAny>; N]) -> Option<*mut ffi::PyObject>,
 ) -> *mut ffi::PyObject {
-    // A panic must not cross into Python: it counts as "not at hand".
+    // A panic must not cross into Python.
     let answer = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: Python calls its methods attached.
         let py = unsafe { Python::assume_attached() };
         // SAFETY: the method descriptor has checked that `slf` is of the class it was made for.
         let cache = unsafe { Borrowed::from_ptr(py, slf).cast_unchecked::<Cache>() };
         if count.unsigned_abs() == N && keywords.is_null() {
-            // SAFETY: there are so many arguments, borrowed from the caller.
+            // SAFETY: there are `N` arguments, borrowed from the caller.
             let given = std::array::from_fn(|place| unsafe { Borrowed::from_ptr(py, *arguments.add(place)) });
             if let Some(found) = at_hand(cache.get(), given) {
                 return found;
@@ -183,22 +184,23 @@ unsafe fn call_in_full<'py>(
         if !error.is_instance_of::<PyTypeError>(py) {
             return error;
         }
-        // It names the method that the program called and, for a keyword of another library's, what to write here.
+        // The new message names the method that the program called and, for a keyword of another library, the one to
+        // use here.
         let explained = call_method(cache.as_any(), "_explain", (slow, error.value(py), &named));
         explained.map_or_else(|error| error, PyErr::from_value)
     })
 }
 
 impl Cache {
-    /// A new reference to the secret string, if it is in memory and fresh, and the id is an ordinary `str`.
+    /// Returns a new reference to the secret string, if it is in memory and fresh, and the id is an exact `str`.
     #[inline]
     fn string_at_hand(&self, id: &Bound<'_, PyAny>) -> Option<*mut ffi::PyObject> {
-        // SAFETY: the tag of a secret is the address of the string object in its slot (`rendering`).
+        // SAFETY: the host data of a secret is the address of the string object in its `Rendering`, or null.
         self.at_hand(id, |secret| unsafe { new_reference(secret.host_data() as *mut ffi::PyObject) })
     }
 
-    /// A new reference to a field of the secret, if that is in memory and fresh, its fields have been parsed, the id and
-    /// the field's name are ordinary `str`, and the field is of a type that cannot be changed.
+    /// Returns a new reference to a field of the secret, if the secret is in memory and fresh, its fields have been
+    /// parsed, the id and the field's name are exact `str`, and the field is of an immutable type.
     #[inline]
     fn field_at_hand(&self, id: &Bound<'_, PyAny>, field: &Bound<'_, PyAny>) -> Option<*mut ffi::PyObject> {
         let field = field.cast_exact::<PyString>().ok()?;
@@ -218,7 +220,7 @@ impl Cache {
         })
     }
 
-    /// What `part` finds in the current version of a secret, if that is in memory and fresh.
+    /// Returns what `part` finds in the current version of a secret, if that is in memory and fresh.
     #[inline]
     fn at_hand(
         &self,

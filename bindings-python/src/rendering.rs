@@ -1,4 +1,4 @@
-//! What a cached version looks like in Python: made once, handed out again and again.
+//! The Python objects of a cached version, which are created once and returned many times.
 
 use std::sync::OnceLock;
 
@@ -8,18 +8,18 @@ use secretcache::{Secret, Value};
 
 use crate::deferred::DeferredDecref;
 
-/// The Python objects of one version, kept in its slot.
+/// The Python objects of one version, kept as its extension.
 pub(crate) struct Rendering {
     string: Option<DeferredDecref>,
     binary: Option<DeferredDecref>,
-    /// What a hook has made of the answer of the host's client.
+    /// The object that a hook made from the client's response.
     stored: Option<DeferredDecref>,
-    /// The fields of a JSON object, as a `dict`: parsed once, by whoever asks for one first.
+    /// The fields of a JSON object, as a `dict`: parsed once, at the first read of a field.
     fields: OnceLock<DeferredDecref>,
 }
 
 impl Rendering {
-    /// For a version that a host's client delivered: its own objects, whatever their types.
+    /// For a version from a client that the program supplied: the client's own objects, whatever their types.
     pub(crate) fn of_host(
         string: Option<Bound<'_, PyAny>>,
         binary: Option<Bound<'_, PyAny>>,
@@ -39,7 +39,7 @@ impl Rendering {
         Self { string, binary, stored: None, fields: OnceLock::new() }
     }
 
-    /// The rendering of a version, made if need be.
+    /// Returns the rendering of a version, and creates it if necessary.
     #[inline]
     pub(crate) fn of<'a>(py: Python<'_>, secret: &'a Secret) -> Option<&'a Self> {
         match secret.filled_extension() {
@@ -58,7 +58,7 @@ impl Rendering {
         object.as_ref().map(|object| object.get(py))
     }
 
-    /// The fields, if they have been parsed.
+    /// Returns the fields, if they have been parsed.
     #[inline]
     pub(crate) fn fields<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.fields.get().map(|fields| fields.get(py))

@@ -1,4 +1,4 @@
-//! The settings that the Python faces pass down, from keyword arguments to the core's types.
+//! Settings: converts the keyword arguments of the Python packages to the core's types.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads a dictionary of keyword arguments. Absent ones and None mean the default.
+    /// Reads a dictionary of keyword arguments. A missing one and None mean the default.
     pub(crate) fn read(settings: &Bound<'_, PyDict>) -> PyResult<Self> {
         let mut config = Config::default();
         let mut options = Options::default();
@@ -98,7 +98,7 @@ fn roles(value: &Bound<'_, PyAny>) -> PyResult<BTreeMap<String, Role>> {
 }
 
 fn regions(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
-    // Not a str, which is a sequence of letters: extracting refuses it.
+    // A str is a sequence of letters, but `extract` refuses it.
     let wrong = |_| PyTypeError::new_err("fallback_regions must be a list of Region names");
     value.extract().map_err(wrong)
 }

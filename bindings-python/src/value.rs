@@ -1,4 +1,4 @@
-//! One version of a secret, whole.
+//! A whole version of a secret, as a Python object.
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -12,55 +12,55 @@ pub(crate) struct SecretValue(pub(crate) Secret);
 
 #[pymethods]
 impl SecretValue {
-    /// The full ARN.
+    /// Return the full ARN.
     #[getter]
     fn arn(&self) -> Option<&str> {
         self.0.arn()
     }
 
-    /// The friendly name.
+    /// Return the friendly name.
     #[getter]
     fn name(&self) -> Option<&str> {
         self.0.name()
     }
 
-    /// The version id.
+    /// Return the version id.
     #[getter]
     fn version_id(&self) -> Option<&str> {
         self.0.version_id()
     }
 
-    /// The staging labels attached to this version when it was last confirmed.
+    /// Return the staging labels of this version at the last successful refresh.
     #[getter]
     fn version_stages(&self) -> &[String] {
         self.0.version_stages()
     }
 
-    /// When this version was created, as an aware ``datetime``.
+    /// Return when this version was created, as a timezone-aware ``datetime``.
     #[getter]
     fn created_date(&self) -> Option<std::time::SystemTime> {
         self.0.created_date()
     }
 
-    /// The secret string, or None for a binary secret.
+    /// Return the secret string, or None for a binary secret.
     #[getter]
     fn secret_string<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         Rendering::of(py, &self.0)?.get(py, Part::String)
     }
 
-    /// The secret binary, or None for a string secret.
+    /// Return the secret binary, or None for a string secret.
     #[getter]
     fn secret_binary<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         Rendering::of(py, &self.0)?.get(py, Part::Binary)
     }
 
-    /// What the driver stored with this version.
+    /// Return the object that the driver stored with this version.
     #[getter]
     fn _stored<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         Rendering::of(py, &self.0)?.get(py, Part::Stored)
     }
 
-    /// The fields of a JSON object, parsed once: a ``dict`` that nobody may change, or None if nobody has parsed them.
+    /// Return the fields of a JSON object, or None if they have not been parsed yet. Do not change the ``dict``.
     #[getter]
     fn _fields<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         Rendering::of(py, &self.0)?.fields(py)

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 
-/// A secret that counts as in use until this is closed or collected.
+/// Makes a secret count as in use until this is closed or garbage-collected.
 #[pyclass(frozen, module = "secretcache")]
 pub(crate) struct Watch {
     #[pyo3(get)]
@@ -20,7 +20,7 @@ impl Watch {
 
 #[pymethods]
 impl Watch {
-    /// Ends it. Closing twice is fine.
+    /// End the watch. Closing it twice is fine.
     fn close(&self) {
         *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

@@ -12,7 +12,7 @@ from . import _doctor, errors
 from ._cache import SecretCache
 from ._core import SecretValue, Watch, __version__
 from ._credential import Credential, LoginRejectedError
-from ._events import Event, NewVersion, OtherVersion, RefreshError, Replica, Stale
+from ._events import Event, FallbackLogin, NewVersion, RefreshError, Replica, Stale
 from .errors import SecretCacheError
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ __all__ = [
     "InjectSecretString",
     "LoginRejectedError",
     "NewVersion",
-    "OtherVersion",
+    "FallbackLogin",
     "RefreshError",
     "Replica",
     "SecretCache",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._credential import Credential
-    from ._events import NewVersion, OtherVersion, RefreshError, Replica, Stale
+    from ._events import FallbackLogin, NewVersion, RefreshError, Replica, Stale
 
 
 STAGES = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
@@ -122,9 +122,9 @@ class BaseCache(_core.Cache):
         """Call `listener` whenever a fetch or refresh fails."""
         self._dispatcher.listen("error", listener)
 
-    def on_other_version(self, listener: Callable[[OtherVersion], object]) -> None:
+    def on_fallback_login(self, listener: Callable[[FallbackLogin], object]) -> None:
         """Call `listener` when `connect` logs in with a version other than the current one, at most once a minute."""
-        self._dispatcher.listen("other_version", listener)
+        self._dispatcher.listen("fallback_login", listener)
 
     def on_replica(self, listener: Callable[[Replica], object]) -> None:
         """Call `listener` when the cache starts to read a secret from its replica in another Region."""

@@ -56,7 +56,7 @@ class RefreshError(Event):
         self.error = error
 
 
-class OtherVersion(Event):
+class FallbackLogin(Event):
     """A login succeeded with a version other than the current one, as happens between the steps of a rotation.
 
     If it continues, the current version does not work. Sent with the first such login, then at most once a minute;
@@ -89,7 +89,7 @@ _CLASSES: dict[str, Callable[..., Event]] = {
     "new_version": NewVersion,
     "stale": Stale,
     "error": RefreshError,
-    "other_version": OtherVersion,
+    "fallback_login": FallbackLogin,
     "replica": Replica,
 }
 
