@@ -1,4 +1,4 @@
-//! Gives the shared library its name in the world, and keeps it loaded.
+//! Sets the name of the shared library (its soname), and keeps it loaded.
 
 use std::io::{self, Write};
 
@@ -6,10 +6,10 @@ fn main() -> io::Result<()> {
     let mut cargo = io::stdout().lock();
     writeln!(cargo, "cargo::rerun-if-changed=build.rs")?;
     if target_is_linux() {
-        // Until 1.0 every minor version may change the binary interface, so it is part of the name.
+        // Before 1.0, every minor version can change the binary interface, so it is part of the name.
         let series = concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
         writeln!(cargo, "cargo::rustc-cdylib-link-arg=-Wl,-soname,libsecretcache.so.{series}")?;
-        // Threads of ours may run when a program calls `dlclose`: the code must stay where it is.
+        // The library's threads can still run when a program calls `dlclose`, so the code must stay loaded.
         writeln!(cargo, "cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete")?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-/** The package for bundlers (condition `module`): the very module that `require` gives, in a form that they follow. */
+/** The entry point for bundlers (condition `module`): the same module as `require` returns, in a form that they can follow. */
 
 export {
   Credential,

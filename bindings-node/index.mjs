@@ -1,8 +1,8 @@
 /**
- * The package for `import`: the very module that `require` gives.
+ * The entry point for `import`: the same module as `require` returns.
  *
- * Loaded by `require` here too, for Node would otherwise search its text for exports, which takes 10 MiB. Bundlers take the
- * other entry (condition `module`).
+ * It also loads the module with `require`: otherwise Node would search its text for exports, which takes 10 MiB. Bundlers use
+ * the other entry point (condition `module`).
  */
 
 import { createRequire } from 'node:module';

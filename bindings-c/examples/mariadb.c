@@ -1,4 +1,4 @@
-/* Runs each line of standard input as a query, over a connection of its own, and stays able to connect to MariaDB or MySQL
+/* Runs each line of standard input as a query on a new connection to MariaDB or MySQL. It can connect at any time, even
  * while the password rotates: `mariadb SECRET HOST PORT DATABASE`.
  *
  *     cc mariadb.c $(pkg-config --cflags --libs secretcache libmariadb) -o mariadb

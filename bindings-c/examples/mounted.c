@@ -1,4 +1,4 @@
-/* A source of one's own: secrets that a sidecar keeps in files, one file each. Prints one: `mounted FOLDER NAME`.
+/* A custom source: reads secrets that a sidecar keeps in files, one file per secret. Prints one: `mounted FOLDER NAME`.
  *
  *     cc mounted.c $(pkg-config --cflags --libs secretcache) -o mounted
  */

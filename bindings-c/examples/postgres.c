@@ -1,5 +1,5 @@
-/* Runs each line of standard input as a query, over a connection of its own, and stays able to connect while the
- * password rotates: `postgres SECRET HOST PORT DATABASE`.
+/* Runs each line of standard input as a query on a new connection to PostgreSQL. It can connect at any time, even while
+ * the password rotates: `postgres SECRET HOST PORT DATABASE`.
  *
  *     cc postgres.c $(pkg-config --cflags --libs secretcache libpq) -o postgres
  */

@@ -1,4 +1,4 @@
-/* Runs each line of standard input as a command, over a connection of its own, and stays able to connect to Redis while the
+/* Runs each line of standard input as a command on a new connection to Redis. It can connect at any time, even while the
  * password rotates: `redis SECRET HOST PORT`.
  *
  *     cc redis.c $(pkg-config --cflags --libs secretcache hiredis) -o redis

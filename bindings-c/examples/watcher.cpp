@@ -1,4 +1,4 @@
-// Says when a secret changes, until standard input ends: `watcher SECRET`.
+// Prints a line when a secret changes, until standard input ends: `watcher SECRET`.
 //
 //     c++ -std=c++17 watcher.cpp $(pkg-config --cflags --libs secretcache) -o watcher
 #include <secretcache.hpp>

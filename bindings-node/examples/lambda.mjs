@@ -1,4 +1,4 @@
-/** A handler on AWS Lambda. The cache is made once; after the function was frozen, nothing old is served as fresh. */
+/** A handler on AWS Lambda. It creates the cache once. After a freeze, no old value is served as fresh. */
 
 import { SecretCache } from 'secretcache';
 

@@ -1,5 +1,5 @@
 /**
- * Reads a secret as often as it likes; the service is asked once, and again beside the reads when it is due.
+ * Reads a secret a thousand times, with one call to the service.
  *
  *     node examples/read.mjs prod/checkout/db
  */
