@@ -142,18 +142,19 @@ impl<'a> Selector<'a> {
     pub fn validate(self) -> Result<(), Error> {
         match self.0 {
             Which::Current => Ok(()),
-            Which::Stage(stage) if stage.is_empty() || stage.len() > LONGEST_STAGE => Err(invalid(format!(
-                "a version stage has 1 to {LONGEST_STAGE} characters; this one has {}",
-                stage.len()
-            ))),
-            Which::VersionId(id) if !(SHORTEST_VERSION_ID..=LONGEST_VERSION_ID).contains(&id.len()) => {
-                Err(invalid(format!(
+            Which::Stage(stage) => match length(stage) {
+                1..=LONGEST_STAGE => Ok(()),
+                length => Err(invalid(format!(
+                    "a version stage has 1 to {LONGEST_STAGE} characters; this one has {length}"
+                ))),
+            },
+            Which::VersionId(id) => match length(id) {
+                SHORTEST_VERSION_ID..=LONGEST_VERSION_ID => Ok(()),
+                length => Err(invalid(format!(
                     "a version id has {SHORTEST_VERSION_ID} to {LONGEST_VERSION_ID} characters; this one has \
-                     {}. To read by staging label, pass a version stage",
-                    id.len()
-                )))
-            }
-            _ => Ok(()),
+                     {length}. To read by staging label, pass a version stage"
+                ))),
+            },
         }
     }
 }
@@ -193,6 +194,11 @@ impl From<Selector<'_>> for OwnedSelector {
     }
 }
 
+/// The length as the service counts it: in characters.
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
 /// Checks a secret id as far as can be done without asking the service.
 ///
 /// # Errors
@@ -203,8 +209,8 @@ pub(crate) fn validate_secret_id(id: &str) -> Result<(), Error> {
     if id.is_empty() {
         return Err(invalid("the secret id is empty; pass the secret's name or its ARN"));
     }
-    if id.len() > LONGEST_ID {
-        let length = id.len();
+    let length = length(id);
+    if length > LONGEST_ID {
         return Err(invalid(format!(
             "a secret id has at most {LONGEST_ID} characters; this one has {length}"
         )));
@@ -312,6 +318,13 @@ mod tests {
         for bad in ["", "prod/db\n", &"x".repeat(2049)] {
             assert_eq!(validate_secret_id(bad).unwrap_err().kind(), ErrorKind::InvalidArgument);
         }
+    }
+
+    #[test]
+    fn lengths_are_counted_in_characters() {
+        assert!(Selector::stage(&"ü".repeat(256)).validate().is_ok());
+        let error = Selector::stage(&"ü".repeat(257)).validate().unwrap_err();
+        assert!(error.message().ends_with("has 257"), "{error}");
     }
 
     #[test]
