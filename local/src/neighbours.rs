@@ -45,6 +45,7 @@ fn without_reading(engine: &Engine, envelope: &Envelope<'_>, path: &str, body: &
     Some(match service {
         "s3" | "route53" | "cloudfront" => xml(
             501,
+            Some("NotImplemented"),
             &format!(
                 "<Error><Code>NotImplemented</Code><Message>{}</Message><Resource>{}</Resource></Error>",
                 escaped(&advice(service)),
@@ -63,6 +64,7 @@ fn query(engine: &Engine, envelope: &Envelope<'_>, service: &str, body: &[u8]) -
         let Scope { account, .. } = engine.scope_of(envelope);
         return xml(
             200,
+            None,
             &format!(
                 "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
                  <Arn>arn:aws:iam::{account}:user/local</Arn><UserId>AIDALOCALLOCALLOCAL</UserId>\
@@ -78,6 +80,7 @@ fn query(engine: &Engine, envelope: &Envelope<'_>, service: &str, body: &[u8]) -
     if service == "ec2" {
         return xml(
             501,
+            Some("UnsupportedOperation"),
             &format!(
                 "<Response><Errors><Error><Code>UnsupportedOperation</Code><Message>{message}</Message></Error></Errors>\
                  <RequestID>{REQUEST}</RequestID></Response>"
@@ -86,6 +89,7 @@ fn query(engine: &Engine, envelope: &Envelope<'_>, service: &str, body: &[u8]) -
     }
     xml(
         501,
+        Some("UnsupportedOperation"),
         &format!(
             "<ErrorResponse><Error><Type>Sender</Type><Code>UnsupportedOperation</Code><Message>{message}</Message>\
              </Error><RequestId>{REQUEST}</RequestId></ErrorResponse>"
@@ -103,6 +107,7 @@ fn assume_role(engine: &Engine, body: &[u8]) -> Reply {
         let message = format!("{} is invalid", escaped(&role));
         return xml(
             400,
+            Some("ValidationError"),
             &format!(
                 "<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>{message}</Message></Error>\
                  <RequestId>{REQUEST}</RequestId></ErrorResponse>"
@@ -114,6 +119,7 @@ fn assume_role(engine: &Engine, body: &[u8]) -> Reply {
     let (name, session) = (escaped(name.rsplit('/').next().unwrap_or_default()), escaped(&session));
     xml(
         200,
+        None,
         &format!(
             "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><AssumedRoleUser>\
              <AssumedRoleId>AROALOCALLOCALLOCAL:{session}</AssumedRoleId>\
@@ -234,8 +240,7 @@ fn unsupported_json(service: &str) -> Reply {
     Reply { status: 501, error: Some("UnsupportedOperationException"), ..Reply::ok(body) }
 }
 
-fn xml(status: u16, body: &str) -> Reply {
-    let error = (status != 200).then_some("UnsupportedOperation");
+fn xml(status: u16, error: Option<&'static str>, body: &str) -> Reply {
     Reply { status, error, content_type: "text/xml", ..Reply::ok(body.as_bytes().to_vec()) }
 }
 

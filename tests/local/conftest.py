@@ -45,6 +45,7 @@ class Endpoint:
     url: str
     process: subprocess.Popen
     output: list[str]
+    reader: threading.Thread | None = None
 
     def client(
         self, region: str = REGION, key: str = "AKIDEXAMPLE", checked: bool = True, verify=None, **settings
@@ -93,7 +94,11 @@ class Endpoint:
         """Stop it with SIGTERM, and return its exit status."""
         if self.process.poll() is None:
             self.process.terminate()
-        return self.process.wait(10)
+        status = self.process.wait(10)
+        if self.reader is not None:
+            # From here on, `output` is complete.
+            self.reader.join(10)
+        return status
 
     def kill(self) -> None:
         """Kill it without notice, as a crash would."""
@@ -122,8 +127,9 @@ def start(*arguments: str, **settings) -> Endpoint:
         for line in process.stdout:
             output.append(line.rstrip("\n"))
 
-    threading.Thread(target=drain, daemon=True).start()
-    return Endpoint(match.group(1), process, output)
+    reader = threading.Thread(target=drain, daemon=True)
+    reader.start()
+    return Endpoint(match.group(1), process, output, reader)
 
 
 @pytest.fixture

@@ -127,7 +127,6 @@ def test_verbose_names_operations_and_never_values(run, name):
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.get_secret_value(SecretId="nope")
     endpoint.stop()
-    time.sleep(0.1)
     text = "\n".join(endpoint.output)
     assert [line.split()[3] for line in endpoint.output[-5:]] == [
         "CreateSecret",

@@ -58,7 +58,8 @@ def test_get_caller_identity(endpoint):
     assert identity["Account"] == "123456789012" and identity["Arn"] == "arn:aws:iam::123456789012:user/local"
 
 
-def test_an_assumed_role_is_of_its_account(endpoint):
+def test_an_assumed_role_is_of_its_account(run):
+    endpoint = run("--verbose")
     sts = other(endpoint, "sts")
     role = {"RoleArn": "arn:aws:iam::210987654321:role/team/reads", "RoleSessionName": "session"}
     credentials = sts.assume_role(**role)["Credentials"]
@@ -70,6 +71,9 @@ def test_an_assumed_role_is_of_its_account(endpoint):
     assert ":210987654321:" in client.create_secret(Name="theirs", SecretString="x")["ARN"]
     with pytest.raises(botocore.exceptions.ClientError, match="is invalid"):
         sts.assume_role(RoleArn="arn:aws:iam::12:role/reads", RoleSessionName="session")
+    # The log has the error that the client got.
+    endpoint.stop()
+    assert "ValidationError" in endpoint.output[-1]
 
 
 @pytest.mark.parametrize(
