@@ -36,6 +36,7 @@ venv-deploy: $(VENV)/deploy/.stamp ; @:
 venv-connected: $(VENV)/connected/.stamp ; @:
 venv-airflow: $(VENV)/airflow/.stamp ; @:
 venv-bench: $(VENV)/bench/.stamp
+	@[ -e dist/*.whl ] || { echo "there is no wheel in dist: run make wheel first" >&2; exit 1; }
 	$(VENV)/bench/bin/pip install --quiet --no-deps --force-reinstall dist/*.whl
 
 $(VENV)/tests/.stamp: tests/requirements.txt tests/tools/venv
