@@ -251,7 +251,7 @@ def unsupported(site: Site) -> Failure:
     return Failure([("rotate", name, "--strategy", "dual-password")], name)
 
 
-@row("the server offers no TLS, and nobody said to do without", "postgres-16", "mariadb")
+@row("the server offers no TLS, and TLS was not turned off", "postgres-16", "mariadb")
 def unencrypted(site: Site) -> Failure:
     name = site.desk.store("unencrypted", site.server.secret("a", "b"))
     authorities = ("--ca-file", str(Path(botocore.__file__).with_name("cacert.pem")))
@@ -261,7 +261,7 @@ def unencrypted(site: Site) -> Failure:
     )
 
 
-@row("nobody who is trusted vouches for the server's certificate")
+@row("no trusted certificate authority has signed the server's certificate")
 def untrusted(site: Site) -> Failure:
     process = subprocess.Popen(
         [SERVERS, "postgres-15", "--tls"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
