@@ -39,11 +39,12 @@ def main() -> None:
     if len(sys.argv) < 3:
         raise SystemExit(__doc__)
     package, folder, options = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
-    linked = linked_crates(package, options)
+    uses = dependencies(package, options)
+    linked = linked_crates(package, uses)
     ours = next(crate for crate in linked if crate["name"] == package)
     others = [crate for crate in linked if crate["source"]]
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "sbom.cdx.json").write_text(sbom(ours, [crate for crate in linked if crate is not ours]))
+    (folder / "sbom.cdx.json").write_text(sbom(ours, linked, uses))
     (folder / "THIRD-PARTY-NOTICES.txt").write_text(notices(ours, others))
     print(f"{folder}: {len(others)} third-party crates in {package}")
 
@@ -55,37 +56,50 @@ def cargo(*arguments: str) -> str:
     return done.stdout
 
 
-def linked_crates(package: str, options: list[str]) -> list[dict]:
-    """Return the crates whose code is in the artefact, from `cargo metadata`, sorted by name and version."""
-    features = [
-        "--package",
-        package,
-        "--edges",
-        "normal,no-proc-macro",
-        "--prefix",
-        "none",
-        "--format",
-        "{p}",
-    ]
-    names = {tuple(line.split()[:2]) for line in cargo("tree", *features, *options).splitlines() if line}
+Crate = tuple[str, str]
+"""A crate's name and version."""
+
+
+def dependencies(package: str, options: list[str]) -> dict[Crate, set[Crate]]:
+    """Return the crates whose code is in the artefact, each with the crates that it uses directly."""
+    shape = ["--edges", "normal,no-proc-macro", "--prefix", "depth", "--format", " {p}"]
+    uses: dict[Crate, set[Crate]] = {}
+    path: list[Crate] = []
+    for line in filter(None, cargo("tree", "--package", package, *shape, *options).splitlines()):
+        depth, name, version = line.split()[:3]
+        crate = (name, version.removeprefix("v"))
+        del path[int(depth) :]
+        if path:
+            uses[path[-1]].add(crate)
+        uses.setdefault(crate, set())
+        path.append(crate)
+    return uses
+
+
+def linked_crates(package: str, uses: dict[Crate, set[Crate]]) -> list[dict]:
+    """Return what `cargo metadata` says about these crates, sorted by name and version."""
     crates = json.loads(cargo("metadata", "--format-version", "1"))["packages"]
-    linked = [crate for crate in crates if (crate["name"], f"v{crate['version']}") in names]
-    if len(linked) != len(names):
+    linked = [crate for crate in crates if (crate["name"], crate["version"]) in uses]
+    if len(linked) != len(uses):
         raise SystemExit(
-            f"{package}: cargo tree names {len(names)} crates, cargo metadata {len(linked)} of them"
+            f"{package}: cargo tree names {len(uses)} crates, cargo metadata {len(linked)} of them"
         )
     return sorted(linked, key=lambda crate: (crate["name"], crate["version"]))
 
 
-def sbom(ours: dict, parts: list[dict]) -> str:
+def sbom(ours: dict, linked: list[dict], uses: dict[Crate, set[Crate]]) -> str:
     """Return the SBOM as CycloneDX, validated against its schema."""
     locked = re.compile(r'name = "(.+)"\nversion = "(.+)"\nsource = .+\nchecksum = "(.+)"')
     checksums = {
         (name, version): sum for name, version, sum in locked.findall((ROOT / "Cargo.lock").read_text())
     }
-    root = component(ours, None, ComponentType.LIBRARY)
+    components = {}
+    for crate in linked:
+        key = (crate["name"], crate["version"])
+        components[key] = component(crate, checksums.get(key))
+    root = components.pop((ours["name"], ours["version"]))
     bom = Bom(
-        components=[component(part, checksums.get((part["name"], part["version"]))) for part in parts],
+        components=components.values(),
         serial_number=uuid.uuid5(
             uuid.NAMESPACE_URL, f"{ours['repository']}#{ours['name']}@{ours['version']}"
         ),
@@ -94,7 +108,9 @@ def sbom(ours: dict, parts: list[dict]) -> str:
     bom.metadata.timestamp = datetime.datetime.fromtimestamp(
         int(os.environ.get("SOURCE_DATE_EPOCH", "315532800")), datetime.timezone.utc
     )
-    bom.register_dependency(root, bom.components)
+    components[ours["name"], ours["version"]] = root
+    for crate, used in uses.items():
+        bom.register_dependency(components[crate], [components[each] for each in used])
     text = JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
     problem = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     if problem:
@@ -102,7 +118,7 @@ def sbom(ours: dict, parts: list[dict]) -> str:
     return text
 
 
-def component(crate: dict, checksum: str | None, kind: ComponentType = ComponentType.LIBRARY) -> Component:
+def component(crate: dict, checksum: str | None) -> Component:
     name, version = crate["name"], crate["version"]
     purl = PackageURL("cargo", None, name, version)
     links = [
@@ -110,7 +126,7 @@ def component(crate: dict, checksum: str | None, kind: ComponentType = Component
         (crate["homepage"], ExternalReferenceType.WEBSITE),
     ]
     return Component(
-        type=kind,
+        type=ComponentType.LIBRARY,
         name=name,
         version=version,
         bom_ref=str(purl),
