@@ -101,6 +101,23 @@ def test_a_with_block_leads_clients_to_it_and_back(monkeypatch):
     assert dict(os.environ) == before
 
 
+def test_a_python_without_ssl_has_it_too():
+    """As on minimal systems: only HTTPS needs that module."""
+    code = """
+import sys
+sys.modules["ssl"] = sys.modules["_ssl"] = None
+from secretcache.testing import LocalEndpoint
+with LocalEndpoint() as local:
+    print(local.secrets())
+"""
+    paths = str(ROOT / "bindings-python" / "python")
+    environment = {**os.environ, "SECRETCACHE_BIN": binary(), "PYTHONPATH": paths}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
 @pytest.mark.parametrize("command", ["/nowhere/secretcache", __file__])
 def test_a_command_that_cannot_be_started_is_told(monkeypatch, command):
     monkeypatch.setenv("SECRETCACHE_BIN", command)

@@ -22,7 +22,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import ssl
 import subprocess
 import threading
 import urllib.error
@@ -218,6 +217,8 @@ class LocalEndpoint:
         handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
         if self._certificate is not None:
             # Trusts exactly this certificate, whatever its issuer and its host name.
+            import ssl
+
             trust = ssl.create_default_context(cafile=self._certificate)
             trust.check_hostname = False
             trust.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
