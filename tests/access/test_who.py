@@ -158,7 +158,7 @@ def test_an_answer_that_may_be_wrong_says_what_it_lacks(
     ran = secretcache(relay("ListFunctions", "DescribeVpcEndpoints").url, "access", NAME)
     assert ran.status == 0
     for permission in ("lambda:ListFunctions", "ec2:DescribeVpcEndpoints"):
-        assert f"{permission} was denied, so this answer may be wrong\n" in ran.out
+        assert f"{permission} failed, so this answer may be wrong\n" in ran.out
     lesser = relay("GetAccountAuthorizationDetails").url
     ran = secretcache(lesser, "access", NAME, "--principal", "app")
     assert ran.status == 1 and "iam:GetAccountAuthorizationDetails was refused" in ran.err, ran.err

@@ -251,11 +251,17 @@ fn default_key(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) 
     let create =
         command(&["aws", "kms", "create-key", "--description", &format!("Secrets such as {}", secret.name)]);
     let update = command(&["aws", "secretsmanager", "update-secret", "--secret-id", &secret.arn]);
-    findings.add(&secret.arn, "encrypted with aws/secretsmanager").run(format!(
-        "key=$({create} --policy {} --query KeyMetadata.KeyId --output text) && aws kms enable-key-rotation --key-id \"$key\" \
-         && {update} --kms-key-id \"$key\"",
-        quote(&policy)
-    ));
+    findings
+        .add(&secret.arn, "encrypted with aws/secretsmanager")
+        .run(format!(
+            "key=$({create} --policy {} --query KeyMetadata.KeyId --output text) && aws kms enable-key-rotation --key-id \"$key\" \
+             && {update} --kms-key-id \"$key\"",
+            quote(&policy)
+        ))
+        .advise(
+            "with this key, nobody loses access; to limit it to the secret's readers, give it the policy that \
+             secretcache policy kms prints",
+        );
 }
 
 fn state(audit: &Audit<'_>, secret: &Secret, findings: &mut Findings<'_>) {

@@ -46,7 +46,7 @@ pub(crate) struct Access {
     files: Files,
 
     #[command(flatten)]
-    service: Service,
+    pub(crate) service: Service,
 }
 
 /// Whether a principal can read the secret, and why.
@@ -417,7 +417,7 @@ fn lines(result: &Result_, is_about_one: bool) -> String {
         text += "the grants on its key are not known (kms:ListGrants): a grantee can decrypt without any policy\n";
     }
     for permission in &result.not_collected {
-        text += &format!("{permission} was denied, so this answer may be wrong\n");
+        text += &format!("{permission} failed, so this answer may be wrong\n");
     }
     text
 }
@@ -460,6 +460,9 @@ fn side_lines(service: &str, side: &Side) -> String {
 const EXAMPLES: &str = "\
 Examples:
   secretcache access prod/checkout/db
-  secretcache access prod/checkout/db --principal arn:aws:iam::111122223333:role/app
-  secretcache access prod/checkout/db --principal app --session-policy session.json
-  secretcache access prod/checkout/db --principal app --offline account.json --json";
+  secretcache access prod/checkout/db \\
+    --principal arn:aws:iam::111122223333:role/app
+  secretcache access prod/checkout/db --principal app \\
+    --session-policy session.json
+  secretcache access prod/checkout/db --principal app \\
+    --offline account.json --json";
