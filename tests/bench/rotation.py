@@ -99,7 +99,13 @@ def rotation(only: list[str]) -> list[Figure]:
     """Build the proofs and run these parts."""
     build = ["cargo", "build", "--package", "secretcache-tests", "--bins"]
     subprocess.run(build, check=True, cwd=ROOT)
-    return [figure for part in only for figure in PARTS[part]()]
+    figures = []
+    for part in only:
+        found = PARTS[part]()
+        # At once, because the next part can take an hour.
+        print(table(found), flush=True)
+        figures += found
+    return figures
 
 
 def proofs(*arguments: str) -> Any:
@@ -112,7 +118,6 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("parts", nargs="*", default=list(PARTS), choices=PARTS)
     figures = rotation(arguments.parse_args().parts)
-    print(table(figures))
     if not all(figure.reached for figure in figures):
         raise SystemExit("not every figure was reached")
 

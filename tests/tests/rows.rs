@@ -6,7 +6,7 @@ use secretcache_tests::databases;
 use secretcache_tests::rotations::{Kind, in_a_row};
 
 async fn nobody_is_locked_out(kind: Kind) {
-    for row in in_a_row(kind, 10).await.unwrap_or_else(|problem| panic!("{problem}")) {
+    for row in in_a_row(kind, 10, |_, _| ()).await.unwrap_or_else(|problem| panic!("{problem}")) {
         let _ = writeln!(std::io::stderr(), "{row:?}");
         assert_eq!(row.refused, 0, "{row:?}");
         assert!(row.current_logins > row.rotations, "{row:?}");

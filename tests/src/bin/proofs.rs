@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use secretcache_tests::databases;
-use secretcache_tests::rotations::{Kind, in_a_row, matrix, overhead};
+use secretcache_tests::rotations::{Kind, Subject, in_a_row, matrix, overhead};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
@@ -62,7 +62,15 @@ const KINDS: [Kind; 5] = [
 
 async fn rows(count: usize) -> Result<Value, String> {
     let mut figures = Vec::new();
-    for row in each(move |kind| in_a_row(kind, count)).await? {
+    // A thousand take half an hour.
+    const STEP: usize = 100;
+    let progress = move |subject: Subject, number: usize| {
+        if number.is_multiple_of(STEP) {
+            let server = subject.kind.name();
+            let _ = writeln!(io::stderr(), "    {server}, {subject}: {number} of {count} rotations");
+        }
+    };
+    for row in each(move |kind| in_a_row(kind, count, progress)).await? {
         let milliseconds = |percentile| row.window(percentile).as_secs_f64() * 1e3;
         figures.push(json!({
             "server": row.subject.kind.name(),

@@ -45,22 +45,33 @@ impl Row {
     }
 }
 
-/// Rotates many times in a row, with every strategy that the kind supports.
+/// Rotates many times in a row, with every strategy that the kind supports. Calls `progress` after each rotation, with the
+/// number of rotations so far.
 ///
 /// # Errors
 ///
 /// If a server cannot be started, a rotation fails, or a client gets an error other than a refused login.
-pub async fn in_a_row(kind: Kind, rotations: usize) -> Result<Vec<Row>, String> {
+pub async fn in_a_row(
+    kind: Kind,
+    rotations: usize,
+    progress: impl Fn(Subject, usize),
+) -> Result<Vec<Row>, String> {
     let mut lane = Lane::start(kind, Secrets::start().await?).await?;
     let store = AwsStore::connect(&connect_options(&lane.url)).await.map_err(text)?;
     let mut rows = Vec::new();
     for subject in kind.subjects() {
-        rows.push(row(&mut lane, &store, subject, rotations).await?);
+        rows.push(row(&mut lane, &store, subject, rotations, &progress).await?);
     }
     Ok(rows)
 }
 
-async fn row(lane: &mut Lane, store: &AwsStore, subject: Subject, rotations: usize) -> Result<Row, String> {
+async fn row(
+    lane: &mut Lane,
+    store: &AwsStore,
+    subject: Subject,
+    rotations: usize,
+    progress: &impl Fn(Subject, usize),
+) -> Result<Row, String> {
     let secret = lane.add_user(subject).await?;
     let kept = Arc::new(RwLock::new(current(&lane.secrets, &secret).await?));
     let read_anew =
@@ -69,7 +80,7 @@ async fn row(lane: &mut Lane, store: &AwsStore, subject: Subject, rotations: usi
         .has_no_window()
         .then(|| Client::start(Arc::clone(&lane.resource), Source::Kept(Arc::clone(&kept))));
     let (mut windows, mut times) = (Vec::new(), Vec::new());
-    for _ in 0..rotations {
+    for number in 1..=rotations {
         // Each version is used to log in both as the current one and as the preceding one.
         for client in [Some(&read_anew), keep.as_ref()].into_iter().flatten() {
             client.until_looked_anew().await?;
@@ -78,6 +89,7 @@ async fn row(lane: &mut Lane, store: &AwsStore, subject: Subject, rotations: usi
         let start = Instant::now();
         windows.extend(rotation(lane, store, subject, &secret).await?);
         times.push(start.elapsed());
+        progress(subject, number);
     }
     let (current_logins, refused) = read_anew.end().await?;
     let (preceding_logins, refused_preceding) = match keep {
