@@ -96,16 +96,16 @@ struct Move {
 
 impl Move {
     fn apply(self, engine: &Engine) -> Result<(), String> {
-        let millis = match (self.advance_seconds, self.at) {
-            (Some(seconds), None) if seconds.is_finite() => (seconds * 1000.0) as i64,
-            (None, Some(at)) => at.millis().saturating_sub(engine.now().millis()),
-            (None, None) if self.freeze.is_some() => 0,
-            _ => {
-                return Err("give advance_seconds (a number), at (epoch seconds) or freeze (true or false)"
-                    .to_owned());
-            }
-        };
-        let then = engine.now().millis().saturating_add(millis);
+        let from =
+            |now: Timestamp| match (self.advance_seconds, self.at) {
+                (Some(seconds), None) if seconds.is_finite() => Ok((seconds * 1000.0) as i64),
+                (None, Some(at)) => Ok(at.millis().saturating_sub(now.millis())),
+                (None, None) if self.freeze.is_some() => Ok(0),
+                _ => Err("give advance_seconds (a number), at (epoch seconds) or freeze (true or false)"
+                    .to_owned()),
+            };
+        let now = engine.now();
+        let then = now.millis().saturating_add(from(now)?);
         if !(0..=LAST_SECOND * 1000).contains(&then) {
             return Err(format!(
                 "the clock must be between 1970 and 9999 (0 to {LAST_SECOND} epoch seconds); it stays at {}",
@@ -115,7 +115,8 @@ impl Move {
         if let Some(freeze) = self.freeze {
             engine.freeze_clock(freeze);
         }
-        engine.move_clock(millis);
+        // Once the clock is stopped, it arrives exactly at the time.
+        engine.move_clock(from(engine.now())?);
         Ok(())
     }
 }

@@ -56,6 +56,13 @@ def test_errors_of_any_kind(client, control):
         client.get_secret_value(SecretId="db")
 
 
+def test_a_clock_stops_exactly_at_the_time_that_was_asked_for(endpoint, control):
+    for _ in range(100):
+        control("POST", "clock", at=1_900_000_000, freeze=True)
+        assert control("GET", "clock")["now"] == 1_900_000_000
+        control("POST", "clock", freeze=False)
+
+
 def test_moments_and_lengths_of_time_that_cannot_be(endpoint, control):
     before = control("GET", "clock")["now"]
     for path, body, told in [
