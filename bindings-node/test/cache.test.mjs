@@ -272,6 +272,23 @@ describe('SecretCache', () => {
       }
     }));
 
+  it('prints its counters', async () => {
+    const cache = await withCache(async (cache) => {
+      await cache.getSecretString('text');
+      await cache.getSecretString('text');
+      await cache.getSecretValue('text', { versionStage: 'AWSCURRENT' });
+      await cache.getSecretBinary('bytes');
+      await cache.getSecretString('missing').catch(() => {});
+      const text = 'secrets: 2, hits: 2, misses: 3, staleServed: 0, apiCalls: 3, failures: 1';
+      assert.equal(inspect(cache), `SecretCache { ${text}, closed: false }`);
+      assert.equal(inspect({ cache }, { colors: true, depth: 0, breakLength: Infinity }), `{ cache: ${inspect(cache)} }`);
+      assert.ok(!Object.keys(cache).some((name) => !name.startsWith('_')));
+      assert.equal(inspect(new Proxy(cache, {})), '[SecretCache]');
+      return cache;
+    });
+    assert.match(inspect(cache), /^SecretCache { secrets: 0, .*closed: true }$/);
+  });
+
   it('calls the other listeners when one throws', () =>
     withCache(
       async (cache) => {

@@ -10,7 +10,7 @@ import {
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { mockClient } from 'aws-sdk-client-mock';
-import { SecretCache } from 'secretcache';
+import { SecretCache, SecretCacheError } from 'secretcache';
 
 import { Endpoint, eventually } from './support.mjs';
 
@@ -107,6 +107,45 @@ describe('client', () => {
       serviceCode: 'ResourceNotFoundException',
     });
   });
+});
+
+it('a failure has the same code, with and without a client', async (t) => {
+  const endpoint = await Endpoint.start(t);
+  await endpoint.create('db', 'one');
+  await endpoint.create('deleted', 'one');
+  await endpoint.call('DeleteSecret', { SecretId: 'deleted' });
+  const client = new SecretsManagerClient(endpoint.options);
+  t.after(() => client.destroy());
+  const native = new SecretCache(endpoint.options);
+  t.after(() => native.close());
+  for (const [cache, isClients] of [
+    [native, false],
+    [cacheOf(t, client), true],
+  ]) {
+    for (const [id, versionStage, code, serviceCode] of [
+      ['missing', undefined, 'SECRET_NOT_FOUND', 'ResourceNotFoundException'],
+      ['db', 'MISSING', 'VERSION_NOT_FOUND', 'ResourceNotFoundException'],
+      ['deleted', undefined, 'SECRET_DELETED', 'InvalidRequestException'],
+    ]) {
+      const error = await cache.getSecretString(id, { versionStage }).catch((error) => error);
+      assert.ok(error instanceof SecretCacheError);
+      assert.deepEqual([error.code, error.serviceCode], [code, serviceCode]);
+      assert.equal(error.cause?.name, isClients ? serviceCode : undefined);
+    }
+  }
+});
+
+it('an error of a client is the service’s if it has the SDK’s $fault or HTTP status', async (t) => {
+  const codeFor = async (more) => {
+    const thrown = Object.assign(new Error('none'), { name: 'ResourceNotFoundException', ...more });
+    const cache = cacheOf(t, { send: () => Promise.reject(thrown) });
+    const error = await cache.getSecretString('db').catch((error) => error);
+    assert.equal(error.cause, thrown);
+    return error.code;
+  };
+  assert.equal(await codeFor({ $fault: 'client' }), 'SECRET_NOT_FOUND');
+  assert.equal(await codeFor({ $metadata: { httpStatusCode: 400 } }), 'SECRET_NOT_FOUND');
+  assert.equal(await codeFor({}), 'SOURCE');
 });
 
 it('N1: with staleOnDenied false, a deleted secret is not served forever', async (t) => {

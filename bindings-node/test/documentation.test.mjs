@@ -102,6 +102,16 @@ describe('the documentation', () => {
     assert.equal(stdout, 'app\n');
   });
 
+  it('catches a missing secret on every transport in docs/getting-started/node.md', async () => {
+    const text = block('SECRET_NOT_FOUND', 'docs/getting-started/node.md');
+    // The SDK warns on versions of Node that it will drop.
+    const sdk = `import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';\nprocess.removeAllListeners('warning');\n`;
+    const withClient = CACHE.replace('SecretCache()', 'SecretCache({ client: new SecretsManagerClient() })');
+    for (const cache of [CACHE, `${sdk}${withClient}`]) {
+      assert.match(await program(`${cache}${text}`), /^secret "prod\/typo": .*ResourceNotFoundException/);
+    }
+  });
+
   it('connects the programs of docs/staying-connected-node.md', async () => {
     const page = 'docs/staying-connected-node.md';
     const select = 'select current_user as name';

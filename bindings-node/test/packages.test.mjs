@@ -1,11 +1,11 @@
 /** The published packages: packs them, installs them into an empty project, and runs them. */
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 
 import { PACKAGE } from './support.mjs';
 
@@ -64,6 +64,46 @@ it('a release has a package for each platform, and the main one installs with th
 
 it('a release fails if a platform’s module is missing', (t) => {
   assert.throws(() => release(t, 'darwin-arm64'), /secretcache\.darwin-arm64\.node/);
+});
+
+describe('a TypeScript program without settings', () => {
+  let folder;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
+    const modules = join(folder, 'node_modules');
+    mkdirSync(join(modules, '@types'), { recursive: true });
+    execFileSync(join(PACKAGE, 'tools', 'stage'), [join(modules, 'secretcache')]);
+    symlinkSync(join(PACKAGE, 'node_modules', '@types', 'node'), join(modules, '@types', 'node'));
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  /** Compiles a program, with the declarations that it uses. Returns the compiler's messages. */
+  const compile = (name, text) => {
+    writeFileSync(join(folder, name), text);
+    const tsc = join(PACKAGE, 'node_modules', '.bin', 'tsc');
+    const options = ['--noEmit', '--strict', '--module', 'nodenext'];
+    return spawnSync(tsc, [...options, name], { cwd: folder, encoding: 'utf8' }).stdout;
+  };
+
+  for (const ending of ['mts', 'cts']) {
+    it(`reads a secret in a .${ending} file`, () => {
+      const text = `import { SecretCache } from 'secretcache';
+        export const value: Promise<string> = new SecretCache().getSecretString('prod/db');`;
+      assert.equal(compile(`main.${ending}`, text), '');
+    });
+  }
+
+  // The others need the types of their drivers.
+  for (const entry of ['fetch', 'middy', 'nestjs', 'sequelize', 'testing', 'typeorm']) {
+    it(`imports secretcache/${entry}`, () => {
+      assert.equal(compile(`${entry}.mts`, `export * from 'secretcache/${entry}';`), '');
+    });
+  }
+
+  it('without @types/node fails with an error that names it', () => {
+    rmSync(join(folder, 'node_modules', '@types', 'node'));
+    assert.match(compile('main.mts', `export * from 'secretcache';`), /Cannot find type definition file for 'node'/);
+  });
 });
 
 it('N15: a build is found in Cargo’s configured target folder', (t) => {

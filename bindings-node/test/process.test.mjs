@@ -1,8 +1,9 @@
 /** Processes, threads and bundles: how a cache affects the program around it. */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -147,9 +148,58 @@ describe('a process', () => {
       code: 'SECRETCACHE_NO_BUILD',
       message: /no build for aix-ppc64; there are builds for linux-x64, .*Rust/s,
     });
-    assert.throws(() => load('win32', 'x64'), {
-      code: 'SECRETCACHE_NO_BUILD',
-      message: /could not be loaded:\n- Cannot find module .*--omit=optional/s,
+  });
+
+  describe('says why a module is missing, and what to do', () => {
+    const RELEASED = { name: 'secretcache', optionalDependencies: { 'secretcache-linux-arm64-gnu': '1.0.0' } };
+    const FROM_SOURCE = { name: 'secretcache' };
+    const reasons = /^secretcache cannot load a native module for linux-arm64:\n- Cannot find module '\.\.\/secretcache/;
+
+    /** Returns the error of a copy of the package with this manifest, on a Linux whose architecture is said to be arm64. */
+    const refusal = (t, manifest, modules = {}) => {
+      const folder = mkdtempSync(join(tmpdir(), 'secretcache-'));
+      t.after(() => rmSync(folder, { recursive: true }));
+      cpSync(join(PACKAGE, 'lib'), join(folder, 'lib'), { recursive: true });
+      if (manifest !== undefined) writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
+      for (const [name, content] of Object.entries(modules)) writeFileSync(join(folder, name), content);
+      const program = `
+        Object.defineProperty(process, 'platform', { value: 'linux' });
+        Object.defineProperty(process, 'arch', { value: 'arm64' });
+        try { require(process.argv[1]); } catch ({ code, message }) { console.log(JSON.stringify({ code, message })); }`;
+      const output = execFileSync(process.execPath, ['-e', program, join(folder, 'lib', 'index.js')], { encoding: 'utf8' });
+      const { code, message } = JSON.parse(output);
+      assert.equal(code, 'SECRETCACHE_NO_BUILD');
+      return message;
+    };
+
+    it('a released package: its optional dependency was left out', (t) => {
+      const message = refusal(t, RELEASED);
+      assert.match(message, reasons);
+      assert.match(message, /The module comes in an optional dependency, .* without --omit=optional\.$/s);
+      assert.doesNotMatch(message, /from source/);
+    });
+
+    it('a package packed from source: it has no optional dependency', (t) => {
+      const message = refusal(t, FROM_SOURCE);
+      assert.match(message, reasons);
+      assert.match(message, /packed from source: .*Install a released package, or pack one on this platform \(needs Rust\)/s);
+      assert.doesNotMatch(message, /optional/);
+    });
+
+    it('a bundle: the module was not copied', (t) => {
+      for (const manifest of [undefined, { name: 'program', optionalDependencies: {} }]) {
+        const message = refusal(t, manifest);
+        assert.match(message, reasons);
+        assert.match(message, /In a bundle, keep the package external .*--loader:\.node=copy/s);
+      }
+    });
+
+    it('any package: its module is for another system', (t) => {
+      for (const manifest of [RELEASED, FROM_SOURCE]) {
+        const message = refusal(t, manifest, { 'secretcache.linux-arm64-gnu.node': 'of another system' });
+        assert.match(message, /A module is there, but this system cannot load it\. .*glibc 2\.28 or newer/s);
+        assert.doesNotMatch(message, /optional/);
+      }
     });
   });
 

@@ -14,6 +14,8 @@ import type { Stats } from './stats';
 import type { Credential, SecretValue } from './value';
 import { orAborted } from './waiting';
 
+const INSPECT = Symbol.for('nodejs.util.inspect.custom');
+
 /** Which version to read, how old it may be, and how long to wait. */
 export interface GetOptions {
   /** The staging label of the version. Default: the cache's `versionStage`. */
@@ -305,6 +307,26 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
   isOutdated(id: string, versionId: string): boolean {
     checkId(id);
     return this.#reader.native.isOutdated(id, versionId);
+  }
+
+  /** @internal */
+  [INSPECT](): string {
+    // A proxy, as test doubles make, has no private fields.
+    if (!(#reader in this)) return '[SecretCache]';
+    const { hits, missesAbsent, missesExpired, staleServed, apiCalls, failures, secrets } = this.stats();
+    const sum = (counts: object): number => Object.values(counts).reduce((one, other) => one + other, 0);
+    const cached = secrets.filter(({ versionId }) => versionId !== undefined);
+    const shown = {
+      secrets: new Set(cached.map(({ secretId }) => secretId)).size,
+      hits,
+      misses: missesAbsent + missesExpired,
+      staleServed,
+      apiCalls: sum(apiCalls),
+      failures: sum(failures),
+      closed: this.#reader.closed,
+    };
+    const fields = Object.entries(shown).map(([name, value]) => `${name}: ${value}`);
+    return `SecretCache { ${fields.join(', ')} }`;
   }
 
   #read(id: string, options: GetOptions = {}): Promise<Entry> {

@@ -4,6 +4,10 @@
  * @packageDocumentation
  */
 
+// TypeScript 7 loads `@types/node` only if a program or a declaration asks for it. Every entry point that needs it imports
+// this one.
+/// <reference types="node" preserve="true" />
+
 export { type GetOptions, SecretCache, type Watch } from './cache';
 export { type ConnectOptions, type ConnectStage, isRejectedLogin } from './connect';
 export {

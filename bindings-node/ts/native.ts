@@ -1,5 +1,8 @@
 /** Loads the native module built for this platform. */
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import type * as Binding from './binding';
 
 type Attempt = (failed: (error: unknown) => undefined) => unknown;
@@ -126,33 +129,72 @@ const BUILDS: Readonly<Record<string, readonly Attempt[]>> = {
  */
 export function load(platform: string, arch: string): typeof Binding {
   const name = `${platform}-${arch}`;
-  const reasons: string[] = [];
+  const errors: unknown[] = [];
   const failed = (error: unknown): undefined => {
-    reasons.push(`- ${String((error as Error).message).split('\n')[0]}`);
+    errors.push(error);
   };
   for (const attempt of BUILDS[name] ?? []) {
     const found = attempt(failed);
     if (found !== undefined) return found as typeof Binding;
   }
-  throw Object.assign(new Error(explanation(name, reasons)), { code: 'SECRETCACHE_NO_BUILD' });
+  throw Object.assign(new Error(explanation(name, errors)), { code: 'SECRETCACHE_NO_BUILD' });
 }
 
-function explanation(name: string, reasons: readonly string[]): string {
-  if (reasons.length === 0) {
+const FROM_SOURCE = '(needs Rust): https://github.com/secretcache/secretcache#node';
+
+function explanation(name: string, errors: readonly unknown[]): string {
+  if (errors.length === 0) {
     const known = Object.keys(BUILDS).join(', ');
+    return `secretcache has no build for ${name}; there are builds for ${known}. Build one from source ${FROM_SOURCE}`;
+  }
+  const reasons = errors.map((error) => `- ${String((error as Error).message).split('\n')[0]}`);
+  return [`secretcache cannot load a native module for ${name}:`, ...reasons, advice(errors)].join('\n');
+}
+
+/** Says what to do, as far as it can be told from the errors and from how the package was installed. */
+function advice(errors: readonly unknown[]): string {
+  if (!errors.every(isMissing)) {
     return (
-      `secretcache has no build for ${name}; there are builds for ${known}. ` +
-      'Build one from source (needs Rust): https://github.com/secretcache/secretcache#node'
+      'A module is there, but this system cannot load it. Released modules for Linux need glibc 2.28 or newer, or musl; one ' +
+      `built from source needs a system like the one that built it. Build one on this system ${FROM_SOURCE}`
     );
   }
-  return [
-    `secretcache has a build for ${name}, but it could not be loaded:`,
-    ...reasons,
-    'Its package is an optional dependency, which npm leaves out with --omit=optional, or if node_modules was made on ' +
-      'another platform. Remove node_modules and the lock file and install again on this platform, without ' +
-      '--omit=optional. In a bundle, keep the package external or copy the .node file along (esbuild: ' +
-      '--loader:.node=copy).',
-  ].join('\n');
+  switch (origin()) {
+    case 'release':
+      return (
+        'The module comes in an optional dependency, which npm leaves out with --omit=optional, or if node_modules was made on ' +
+        'another platform. Remove node_modules and the lock file and install again on this platform, without ' +
+        '--omit=optional.'
+      );
+    case 'source':
+      return (
+        'This copy of the package was packed from source: it has no packages for other platforms as dependencies, and at ' +
+        'most the module of the platform that packed it. Install a released package, or pack one on this platform ' +
+        FROM_SOURCE
+      );
+    case 'bundle':
+      return (
+        'In a bundle, keep the package external or copy the .node file along (esbuild: --loader:.node=copy). Install the ' +
+        'package on the platform that runs the bundle, without --omit=optional.'
+      );
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  // Also in Bun, Deno, Jest and webpack's bundles.
+  return (error as { code?: unknown }).code === 'MODULE_NOT_FOUND';
+}
+
+/** Returns how this copy was made. A release lists the modules' packages as optional dependencies; a bundle has no manifest. */
+function origin(): 'release' | 'source' | 'bundle' {
+  try {
+    // Read rather than required: a bundler would copy it, and in the package itself it changes after bundling.
+    const { name, optionalDependencies } = JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8'));
+    if (name === 'secretcache') return optionalDependencies === undefined ? 'source' : 'release';
+  } catch {
+    // `__dirname` does not exist in an ES module, or the file does not exist next to a bundle.
+  }
+  return 'bundle';
 }
 
 export const native = load(process.platform, process.arch);

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+/// <reference types="node" preserve="true" />
 export { type GetOptions, SecretCache, type Watch } from './cache';
 export { type ConnectOptions, type ConnectStage, isRejectedLogin } from './connect';
 export { ERROR_CODES, LoginRejectedError, type RejectedVersion, type ResponseMetadata, SecretCacheError, type SecretCacheErrorCode, } from './errors';
