@@ -11,7 +11,7 @@ from typing import Any
 import botocore.credentials
 import botocore.tokens
 import pytest
-from credential_sources import BASE, PROCESS, ROLE, SOURCES, Source, environment_keys
+from credential_sources import BASE, PROCESS, ROLE, SOURCES, SSO_ROLE, Source, environment_keys
 
 from recorder import LATER, Recorder, Signature
 from secretcache import SecretCache, errors
@@ -176,6 +176,10 @@ BROKEN = {
     "unknown credential_source": (
         Source("", config=f"[default]\nrole_arn = {ROLE}/a\ncredential_source = Nowhere\n"),
         "Nowhere",
+    ),
+    "single sign-on with a session that is not there": (
+        Source("", config=f"[default]\nsso_session = gone\n{SSO_ROLE}"),
+        "gone",
     ),
     "key without its secret": (
         Source("", {"AWS_ACCESS_KEY_ID": "ENVIRONMENT"}),

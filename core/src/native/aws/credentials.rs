@@ -186,6 +186,9 @@ impl Finder<'_> {
 
     fn single_sign_on(&self, name: &str, setting: &dyn Fn(&str) -> Option<String>) -> Found {
         let session = setting("sso_session");
+        if let Some(session) = session.as_deref().filter(|session| !self.profiles.has_sso_session(session)) {
+            return Err(invalid(name, &format!("names the sso_session {session:?}, which does not exist")));
+        }
         let required = |wanted: &str| {
             let of_session =
                 session.as_deref().and_then(|session| self.profiles.sso_session(session, wanted));

@@ -79,6 +79,11 @@ impl Profiles {
         self.merged.get_profile(name)
     }
 
+    /// Checks whether there is an `[sso-session]` with a name.
+    pub(super) fn has_sso_session(&self, session: &str) -> bool {
+        self.merged.sso_session(session).is_some()
+    }
+
     /// A setting of an `[sso-session]`.
     pub(super) fn sso_session(&self, session: &str, setting: &str) -> Option<&str> {
         self.merged.sso_session(session)?.get(setting)
