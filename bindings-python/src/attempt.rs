@@ -99,6 +99,6 @@ impl ConnectAttempt {
     #[getter]
     fn last_error<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let error = self.with(|plan| plan.last_error().cloned())?;
-        Some(errors::to_exception(py, &error).into_value(py).into_bound(py).into_any())
+        Some(errors::to_exception(py, &error, None).into_value(py).into_bound(py).into_any())
     }
 }

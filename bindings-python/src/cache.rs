@@ -197,13 +197,13 @@ impl Cache {
         let queue = Arc::new(EventQueue::new(lenient));
         let engine = match driver {
             Some(driver) => {
-                settings.config.validate().map_err(|error| to_exception(py, &error))?;
+                settings.config.validate().map_err(|error| to_exception(py, &error, None))?;
                 let (cache, watches) = (PerProcess::new(), Watches::default());
                 Engine::Host { cache, config: settings.config, watches, driver, endpoint, hooked }
             }
             None => {
                 let builder = SecretCache::builder().config(settings.config).options(settings.options);
-                let cache = builder.build().map_err(|error| to_exception(py, &error))?;
+                let cache = builder.build().map_err(|error| to_exception(py, &error, None))?;
                 listen(&cache, &queue, dispatch);
                 Engine::Native(cache)
             }
@@ -230,10 +230,12 @@ impl Cache {
     fn _part_of<'py>(
         &self,
         py: Python<'py>,
+        secret_id: &str,
         value: &SecretValue,
         is_binary: bool,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.setup()?.part_of(py, &value.0, if is_binary { Part::Binary } else { Part::String })
+        let part = if is_binary { Part::Binary } else { Part::String };
+        self.setup()?.part_of(py, &value.0, part, secret_id)
     }
 
     /// Fetch secrets before they are read. Return the exceptions of those that failed, by id.
@@ -241,8 +243,9 @@ impl Cache {
         let failed = PyDict::new(py);
         match &self.setup()?.engine {
             Engine::Native(cache) => {
-                for (id, error) in ended(py, cache.start_prefetch(ids))? {
-                    failed.set_item(id, to_exception(py, &error).into_value(py))?;
+                for (id, error) in ended(py, cache.start_prefetch(ids), None)? {
+                    let exception = to_exception(py, &error, Some(&id)).into_value(py);
+                    failed.set_item(id, exception)?;
                 }
             }
             Engine::Host { driver, .. } => {
@@ -310,13 +313,13 @@ impl Cache {
             Lookup::Hit(hit) => ("hit", value(hit)).into_pyobject(py)?.into_any(),
             Lookup::HitDue(hit, due) => ("due", value(hit), permit(due)?).into_pyobject(py)?.into_any(),
             Lookup::Leader(lead, waiter) => {
-                ("lead", permit(lead)?, Flight::new(waiter)).into_pyobject(py)?.into_any()
+                ("lead", permit(lead)?, Flight::new(waiter, id)).into_pyobject(py)?.into_any()
             }
-            Lookup::Follower(waiter) => ("follow", Flight::new(waiter)).into_pyobject(py)?.into_any(),
+            Lookup::Follower(waiter) => ("follow", Flight::new(waiter, id)).into_pyobject(py)?.into_any(),
             Lookup::Failed(error) if setup.lenient && error.kind() == ErrorKind::VersionNotFound => {
                 ("hit", py.None()).into_pyobject(py)?.into_any()
             }
-            Lookup::Failed(error) => return Err(to_exception(py, &error)),
+            Lookup::Failed(error) => return Err(to_exception(py, &error, Some(id))),
         };
         drain(py);
         Ok(tuple)
@@ -354,9 +357,9 @@ impl Cache {
         let stages = attempt::stages(&stages)?;
         let timeout = arguments::Span::read(timeout, "timeout")?.0;
         let attempt = match &self.setup()?.engine {
-            Engine::Native(cache) => {
-                cache.connect_attempt(id, &stages, timeout).map_err(|error| to_exception(py, &error))?
-            }
+            Engine::Native(cache) => cache
+                .connect_attempt(id, &stages, timeout)
+                .map_err(|error| to_exception(py, &error, Some(id)))?,
             Engine::Host { .. } => secretcache::host::ConnectAttempt::new(
                 self.host_cache(py)?,
                 id,
@@ -387,17 +390,17 @@ impl Cache {
             if is_for_plan { secretcache::host::Cache::recheck } else { secretcache::host::Cache::force };
         match ask(cache, id, self.setup()?.selector(stage, None), mark, SystemClock::now()) {
             Forced::Leader(permit, waiter) => {
-                ("lead", FetchPermit::new(permit, cache.clone()), Flight::new(waiter))
+                ("lead", FetchPermit::new(permit, cache.clone()), Flight::new(waiter, id))
                     .into_pyobject(py)
                     .map(Bound::into_any)
             }
             Forced::Follower(waiter) => {
-                ("follow", Flight::new(waiter)).into_pyobject(py).map(Bound::into_any)
+                ("follow", Flight::new(waiter, id)).into_pyobject(py).map(Bound::into_any)
             }
             Forced::Superseded(waiter) => {
-                ("behind", Flight::new(waiter)).into_pyobject(py).map(Bound::into_any)
+                ("behind", Flight::new(waiter, id)).into_pyobject(py).map(Bound::into_any)
             }
-            Forced::Failed(error) => Err(to_exception(py, &error)),
+            Forced::Failed(error) => Err(to_exception(py, &error, Some(id))),
         }
     }
 
@@ -441,7 +444,7 @@ impl Cache {
         let selector = arguments::selector(version_stage, version_id, &setup.default_stage)?;
         self.renew(py, id, selector, max_age)?;
         if let Some(hit) = setup.engine.hit(id, selector) {
-            return setup.part_of(py, &hit, part);
+            return setup.part_of(py, &hit, part, id);
         }
         if let Engine::Host { driver, hooked: true, .. } = &setup.engine {
             let name = if part == Part::String { "SecretString" } else { "SecretBinary" };
@@ -449,7 +452,7 @@ impl Cache {
             return call_method(driver.bind(py), "read_through_hook", arguments).map(Some);
         }
         match setup.read(py, id, selector)? {
-            Some(secret) => setup.part_of(py, &secret, part),
+            Some(secret) => setup.part_of(py, &secret, part, id),
             None => Ok(None),
         }
     }
@@ -459,7 +462,7 @@ impl Cache {
         match &self.setup()?.engine {
             Engine::Native(cache) => {
                 let start = if is_for_plan { SecretCache::start_recheck } else { SecretCache::start_refresh };
-                ended(py, start(cache, id, selector)).map(drop)
+                ended(py, start(cache, id, selector), Some(id)).map(drop)
             }
             Engine::Host { driver, .. } => {
                 call_method(driver.bind(py), "refresh", (id, selector.as_stage(), is_for_plan)).map(drop)
@@ -499,6 +502,6 @@ impl Cache {
                 }
                 Ok(cache)
             })
-            .map_err(|error: Error| to_exception(py, &error))
+            .map_err(|error: Error| to_exception(py, &error, None))
     }
 }

@@ -97,7 +97,7 @@ impl Setup {
         match result {
             Ok(secret) => Ok(Some(secret)),
             Err(error) if self.lenient && error.kind() == ErrorKind::VersionNotFound => Ok(None),
-            Err(error) => Err(to_exception(py, &error)),
+            Err(error) => Err(to_exception(py, &error, Some(id))),
         }
     }
 
@@ -107,6 +107,7 @@ impl Setup {
         py: Python<'py>,
         secret: &Secret,
         part: Part,
+        id: &str,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let object = Rendering::of(py, secret).and_then(|rendering| rendering.get(py, part));
         if let (Part::String, Some(string)) = (part, &object) {
@@ -115,7 +116,7 @@ impl Setup {
         }
         if object.is_none() && !self.lenient {
             let error = if part == Part::String { secret.string().err() } else { secret.binary().err() };
-            return error.map_or(Ok(None), |error| Err(to_exception(py, &error)));
+            return error.map_or(Ok(None), |error| Err(to_exception(py, &error, Some(id))));
         }
         Ok(object)
     }
@@ -153,11 +154,11 @@ fn read_native(
     }
 }
 
-/// Waits for a background task and returns its result.
-pub(crate) fn ended<T: Send>(py: Python<'_>, task: Result<Task<T>, Error>) -> PyResult<T> {
-    let mut task = task.map_err(|error| to_exception(py, &error))?;
+/// Waits for a background task and returns its result. `id` is the secret that it fetches, if it is a single one.
+pub(crate) fn ended<T: Send>(py: Python<'_>, task: Result<Task<T>, Error>, id: Option<&str>) -> PyResult<T> {
+    let mut task = task.map_err(|error| to_exception(py, &error, id))?;
     let result = interruptibly(py, |slice| secretcache::host::wait_for(&mut task, slice))?;
-    result.map_err(|error| to_exception(py, &error))
+    result.map_err(|error| to_exception(py, &error, id))
 }
 
 /// Waits without the global lock, and checks for signals such as Ctrl-C in between.

@@ -7,15 +7,19 @@ use secretcache::{Error, ErrorKind};
 use crate::call::call;
 use crate::deferred::DeferredDecref;
 
-/// Returns the exception to raise for an error: the client's own exception, or one of the class for its kind.
-pub(crate) fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
+/// Returns the exception to raise for an error: a copy of the client's own exception that is also of the class for its
+/// kind, or just one of that class. `id` is the secret that the error is about, if it is about one.
+pub(crate) fn to_exception(py: Python<'_>, error: &Error, id: Option<&str>) -> PyErr {
+    let kind = error.kind().name();
     let made = match error.host::<DeferredDecref>() {
-        Some(exception) => maker(py, "fresh").and_then(|fresh| call(&fresh, (exception.get(py),))),
+        Some(exception) => {
+            maker(py, "from_client").and_then(|from_client| call(&from_client, (kind, exception.get(py), id)))
+        }
         None => maker(py, "from_core").and_then(|from_core| {
             let fault = error.fault().map(|fault| {
                 (&fault.code, &fault.message, fault.operation, fault.status, fault.request_id.as_deref())
             });
-            call(&from_core, (error.kind().name(), error.message(), fault))
+            call(&from_core, (kind, error.message(), fault, id))
         }),
     };
     made.map_or_else(|error| error, PyErr::from_value)

@@ -62,18 +62,22 @@ impl EventQueue {
 /// Converts an event to `(kind, loud, text, fields)`, from which `secretcache._events` makes its objects.
 fn to_tuple<'py>(py: Python<'py>, event: &Event, loud: bool) -> PyResult<Bound<'py, PyAny>> {
     let text = event.to_string();
-    let exception = |error: &secretcache::Error| errors::to_exception(py, error).into_value(py);
+    let exception =
+        |id: &str, error: &secretcache::Error| errors::to_exception(py, error, Some(id)).into_value(py);
     match event {
         Event::NewVersion { secret_id, version_stage, old_version_id, new_version_id, .. } => {
             let fields = (&**secret_id, version_stage, old_version_id, new_version_id);
             ("new_version", loud, text, fields).into_pyobject(py).map(Bound::into_any)
         }
         Event::Stale { secret_id, age, error, .. } => {
-            let fields = (&**secret_id, age.as_secs_f64(), error.as_ref().map(exception));
+            let fields =
+                (&**secret_id, age.as_secs_f64(), error.as_ref().map(|error| exception(secret_id, error)));
             ("stale", loud, text, fields).into_pyobject(py).map(Bound::into_any)
         }
         Event::Error { secret_id, error, .. } => {
-            ("error", loud, text, (&**secret_id, exception(error))).into_pyobject(py).map(Bound::into_any)
+            ("error", loud, text, (&**secret_id, exception(secret_id, error)))
+                .into_pyobject(py)
+                .map(Bound::into_any)
         }
         Event::FallbackLogin { secret_id, version_stage, version_id, .. } => {
             ("fallback_login", loud, text, (&**secret_id, version_stage.as_str(), version_id))
@@ -81,7 +85,7 @@ fn to_tuple<'py>(py: Python<'py>, event: &Event, loud: bool) -> PyResult<Bound<'
                 .map(Bound::into_any)
         }
         Event::Replica { secret_id, region, error, .. } => {
-            ("replica", loud, text, (&**secret_id, region, exception(error)))
+            ("replica", loud, text, (&**secret_id, region, exception(secret_id, error)))
                 .into_pyobject(py)
                 .map(Bound::into_any)
         }

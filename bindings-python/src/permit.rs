@@ -172,7 +172,7 @@ impl FetchPermit {
         let length = |name: &str| field(response, name)?.len().ok();
         let size = length("SecretString").or_else(|| length("SecretBinary")).unwrap_or(0);
         let checked = self.look(|permit| secretcache::host::check_size(permit.id(), size))?;
-        checked.map_err(|error| errors::to_exception(py, &error))
+        checked.map_err(|error| errors::to_exception(py, &error, None))
     }
 
     /// Report that the client failed.
@@ -248,15 +248,19 @@ fn with_description(
 
 /// A fetch in progress.
 #[pyclass(frozen, module = "secretcache")]
-pub(crate) struct Flight(Mutex<Waiter>);
+pub(crate) struct Flight {
+    waiter: Mutex<Waiter>,
+    /// The secret id, for errors.
+    id: String,
+}
 
 impl Flight {
-    pub(crate) fn new(waiter: Waiter) -> Self {
-        Self(Mutex::new(waiter))
+    pub(crate) fn new(waiter: Waiter, id: &str) -> Self {
+        Self { waiter: Mutex::new(waiter), id: id.to_owned() }
     }
 
     pub(crate) fn with<R>(&self, look: impl FnOnce(&mut Waiter) -> R) -> R {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.waiter.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -285,7 +289,7 @@ impl Flight {
         let tuple = match outcome {
             Outcome::Value(secret) => ("value", SecretValue(secret)).into_pyobject(py)?,
             Outcome::Failed { error, last_known, .. } => {
-                let exception = errors::to_exception(py, &error).into_value(py);
+                let exception = errors::to_exception(py, &error, Some(&self.id)).into_value(py);
                 let is_missing = error.kind() == ErrorKind::VersionNotFound;
                 return ("failed", exception, last_known.map(SecretValue), is_missing)
                     .into_pyobject(py)

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import SSLError
 from certificate import authority, issued
 
+from endpoint import Endpoint
 from secretcache import SecretCache, errors
 from trouble import Trouble
 
@@ -86,8 +88,19 @@ def test_an_unknown_authority_is_not_trusted(
 ) -> None:
     if bundle:
         monkeypatch.setenv("AWS_CA_BUNDLE", str(folder / bundle))
-    with pytest.raises(Exception, match="(?i)certificate|issuer"):
+    with pytest.raises(errors.EndpointConnectionError, match="(?i)certificate|issuer") as caught:
         SecretCache(timeout=5).get_secret_string("db")
+    assert isinstance(caught.value, SSLError)
+
+
+@both
+def test_a_server_without_tls_is_botocores_ssl_error(
+    here: None, running_endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", running_endpoint.url.replace("http:", "https:"))
+    with pytest.raises(errors.EndpointConnectionError) as caught:
+        SecretCache(timeout=5).get_secret_string("db")
+    assert isinstance(caught.value, SSLError)
 
 
 @pytest.mark.parametrize("transport", ["native"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
 import sys
 import types
 import uuid
@@ -12,6 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 import aws_secretsmanager_caching as dropin
 from endpoint import Endpoint
@@ -49,6 +52,9 @@ def test_a_test_that_mocks_aws_with_moto_goes_on_working(cls: type[Any], no_choi
         client.put_secret_value(SecretId="mocked", SecretString="another")
         assert cache.refresh_secret_now("mocked")
         assert cache.get_secret_string("mocked") == "another"
+        with pytest.raises(errors.SecretNotFoundError) as caught:
+            cache.get_secret_string("missing")
+        assert caught.value.secret_id == "missing" and isinstance(caught.value, ClientError)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +97,14 @@ def test_an_unknown_transport_is_refused_and_the_choices_named(
         errors.ConfigurationError, match="SECRETCACHE_TRANSPORT.*carrier-pigeon.*native or botocore"
     ):
         cls()
+
+
+def test_the_doctor_names_an_unknown_transport_and_the_choices() -> None:
+    environment = {**os.environ, "SECRETCACHE_TRANSPORT": "carrier-pigeon"}
+    command = [sys.executable, "-m", "secretcache", "doctor"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "SECRETCACHE_TRANSPORT is 'carrier-pigeon'; it must be native or botocore" in done.stdout
 
 
 @pytest.mark.parametrize("transport", ["native", "botocore"])

@@ -34,7 +34,7 @@ class SecretCache(PlainCache):
     with the calls AWS's library makes. Without one, secrets are fetched natively, and boto3 is not needed.
 
     A read returns None where AWS's library returns None: for a staging label that no version has, and for the string of
-    a binary secret. Failures are the client's own exceptions.
+    a binary secret. Failures are the client's own exceptions, and also instances of a class in `secretcache.errors`.
     """
 
     __version__: ClassVar[str] = _core.__version__

@@ -19,10 +19,10 @@ from ._migration import explained
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Awaitable, Callable, Generator, Iterable
     from datetime import timedelta
     from types import TracebackType
-    from typing import Any, Literal
+    from typing import Any, Literal, TypeVar, overload
 
     from typing_extensions import Self
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ._core import ConnectAttempt, FetchPermit, Flight, SecretValue
     from ._credential import Credential
     from ._transport import GivenClient, OwnClient
+
+    _T = TypeVar("_T")
 
 
 @explained
@@ -74,7 +76,8 @@ class AsyncSecretCache(Configured):
             found = self._string_in_memory(secret_id)
             if found is not None:
                 return found
-        return self._part_of(await self._read(secret_id, version_stage, version_id, max_age), False)
+        value = await self._read(secret_id, version_stage, version_id, max_age)
+        return self._part_of(secret_id, value, False)
 
     async def get_secret_binary(
         self,
@@ -85,7 +88,8 @@ class AsyncSecretCache(Configured):
         max_age: float | timedelta | None = None,
     ) -> bytes:
         """Return the secret binary of the version with a staging label (by default the current one) or an id."""
-        return self._part_of(await self._read(secret_id, version_stage, version_id, max_age), True)
+        value = await self._read(secret_id, version_stage, version_id, max_age)
+        return self._part_of(secret_id, value, True)
 
     async def get_secret_value(
         self,
@@ -108,7 +112,7 @@ class AsyncSecretCache(Configured):
     ) -> Any:
         """Return the secret string parsed as JSON. The caller may change the result."""
         value = await self._read(secret_id, version_stage, version_id, max_age)
-        return checked(secret_id, parse(self._part_of(value, False)))
+        return checked(secret_id, parse(self._part_of(secret_id, value, False)))
 
     async def get_secret_field(
         self,
@@ -155,6 +159,30 @@ class AsyncSecretCache(Configured):
     async def prefetch(self, secret_ids: Iterable[str]) -> dict[str, BaseException]:
         """Fetch secrets before they are read, twenty per call; return the exceptions of those that failed."""
         return await self._driver.prefetch_now(self._check_ids(secret_ids))
+
+    if TYPE_CHECKING:
+
+        @overload
+        async def connect(
+            self,
+            secret_id: str,
+            fn: Callable[[Credential], Awaitable[_T]],
+            *,
+            timeout: float | timedelta = 30,
+            rejected: Callable[[BaseException], bool] | None = None,
+            stages: Iterable[str] = STAGES,
+        ) -> _T: ...
+
+        @overload
+        async def connect(
+            self,
+            secret_id: str,
+            fn: Callable[[Credential], _T],
+            *,
+            timeout: float | timedelta = 30,
+            rejected: Callable[[BaseException], bool] | None = None,
+            stages: Iterable[str] = STAGES,
+        ) -> _T: ...
 
     async def connect(
         self,

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
     from datetime import timedelta
     from types import TracebackType
-    from typing import Any, ClassVar, Literal
+    from typing import Any, ClassVar, Literal, TypeVar
 
     from typing_extensions import Self
 
     from ._credential import Credential
     from ._events import FallbackLogin, NewVersion, RefreshError, Replica, Stale
 
+    _T = TypeVar("_T")
 
 STAGES = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
 """The staging labels that `connect` tries, in this order."""
@@ -214,12 +215,12 @@ class PlainCache(BaseCache):
     def connect(
         self,
         secret_id: str,
-        fn: Callable[[Credential], Any],
+        fn: Callable[[Credential], _T],
         *,
         timeout: float | timedelta = 30,
         rejected: Callable[[BaseException], bool] | None = None,
         stages: Iterable[str] = STAGES,
-    ) -> Any:
+    ) -> _T:
         """Connect to the database (or other resource) that the secret authenticates to, even during a rotation.
 
         `fn` gets a `Credential`, whose user name and password belong to one version; `connect` returns what `fn`

@@ -155,7 +155,7 @@ class SecretCache(Configured, PlainCache):
         """Return a whole version: value, ARN, name, version id, staging labels, creation date."""
         value = self._get_value(secret_id, version_stage, version_id=version_id, max_age=max_age)
         if value is None:
-            raise SecretCacheError(f"secret {secret_id!r} has no such version")
+            raise SecretCacheError(f"secret {secret_id!r} has no such version", secret_id=secret_id)
         return value
 
     def get_secret_json(
@@ -240,5 +240,6 @@ def parse(string: str) -> Any:
 def checked(secret_id: str, parsed: Any) -> Any:
     """Return the parsed value; raise `NotJsonError` if the string was not JSON."""
     if isinstance(parsed, _NotJson):
-        raise NotJsonError(f"the value of secret {secret_id!r} is not JSON ({parsed.place})")
+        text = f"the value of secret {secret_id!r} is not JSON ({parsed.place})"
+        raise NotJsonError(text, secret_id=secret_id)
     return parsed

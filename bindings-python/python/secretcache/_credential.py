@@ -7,14 +7,14 @@ from .errors import SecretCacheError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
 
 class Credential:
     """The fields of one version of a secret, whose string is a JSON object with a user name and a password.
 
     With the alternating-users strategy, a rotation changes the user name together with the password.
-    ``repr`` shows the version and the names of the fields, never their values.
+    ``repr`` shows the version and the names of the fields, never their values. It cannot be pickled or copied.
     """
 
     __slots__ = ("_fields", "version_id", "version_stage")
@@ -67,6 +67,10 @@ class Credential:
             f"Credential(version_id={self.version_id!r}, version_stage={self.version_stage!r}, "
             f"fields={sorted(self._fields)!r}, values=<redacted>)"
         )
+
+    def __reduce__(self) -> NoReturn:
+        # A pickle, in a task queue for instance, would hold the password, which a rotation soon makes useless.
+        raise TypeError("cannot pickle or copy a Credential: each process gets its own from its own cache")
 
 
 def forget_locals(error: BaseException, outer: BaseException | None = None) -> None:

@@ -18,7 +18,8 @@ _PACKAGE = os.path.join(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "aws_secretsmanager_caching"
 )
 _FILES = ("__init__.py", "secret_cache.py", "config.py", "decorators.py")
-_FIX = "pip uninstall --yes aws-secretsmanager-caching; pip install --force-reinstall --no-deps secretcache"
+_THEIRS = "aws-secretsmanager-caching"
+_FIX = f"pip uninstall --yes {_THEIRS}; pip install --force-reinstall --no-deps secretcache"
 
 
 def state() -> _State:
@@ -46,27 +47,32 @@ def quick_warning() -> str | None:
 def report() -> tuple[list[str], bool]:
     """Return lines that describe the installation, and whether it is healthy."""
     from . import __version__, _core
-    from ._transport import reason_for_botocore
 
     found = state()
+    claimants = _claimants()
+    both = any(name.split()[0].replace("_", "-") == _THEIRS for name in claimants)
     lines = [f"secretcache {__version__}, extension module {_core.__file__}"]
-    lines += [f"  distribution that claims aws_secretsmanager_caching: {name}" for name in _claimants()]
+    lines += [f"  distribution that claims aws_secretsmanager_caching: {name}" for name in claimants]
     lines.append(
         {
-            "ours": "`import aws_secretsmanager_caching` is secretcache's drop-in: no problem",
+            "ours": "`import aws_secretsmanager_caching` is secretcache's drop-in"
+            + ("" if both else ": no problem"),
             "theirs": "`import aws_secretsmanager_caching` is AWS's library, which was installed after secretcache",
             "missing": "`import aws_secretsmanager_caching` fails: uninstalling AWS's library removed its files",
             "mixed": "aws_secretsmanager_caching is a mixture of AWS's library and secretcache's drop-in",
         }[found]
     )
-    if found != "ours":
+    if both:
+        lines.append(
+            f"{_THEIRS} and secretcache are both installed: uninstalling or upgrading the former removes or replaces "
+            "the drop-in's files. Uninstall it first, then install secretcache again, as shown below"
+        )
+    if found != "ours" or both:
         lines.append(f"to use the drop-in:        {_FIX}")
     if found in ("theirs", "mixed"):
-        lines.append(
-            "to use AWS's library:      pip install --force-reinstall --no-deps aws-secretsmanager-caching"
-        )
-    reason = reason_for_botocore()
-    lines.append(f"transport of a cache without a client: {'botocore: ' + reason if reason else 'native'}")
+        lines.append(f"to use AWS's library:      pip install --force-reinstall --no-deps {_THEIRS}")
+    transport, works = _transport()
+    lines.append(f"transport of a cache without a client: {transport}")
     for name in (
         "AWS_REGION",
         "AWS_DEFAULT_REGION",
@@ -77,7 +83,19 @@ def report() -> tuple[list[str], bool]:
     ):
         if os.environ.get(name):
             lines.append(f"  {name}={os.environ[name]}")
-    return lines, found == "ours"
+    return lines, found == "ours" and not both and works
+
+
+def _transport() -> tuple[str, bool]:
+    """Return the transport and why, or what is wrong with the settings, and whether they are all right."""
+    from ._transport import reason_for_botocore
+    from .errors import ConfigurationError
+
+    try:
+        reason = reason_for_botocore()
+    except ConfigurationError as error:
+        return f"none: {error}", False
+    return f"botocore: {reason}" if reason else "native", True
 
 
 def _claimants() -> list[str]:

@@ -228,7 +228,7 @@ def connect(
                 return connection
             if error is HANGS:
                 hanging = f"the login with version {value.version_id} of secret {secret_id!r} did not finish in time"
-                last = last or RequestTimeoutError(hanging)
+                last = last or RequestTimeoutError(hanging, secret_id=secret_id)
                 break
             if not rejected(error):
                 raise error
@@ -241,10 +241,10 @@ def connect(
         else:
             plan.read(more[0], (yield what, more[0]))
     if not plan.tried:
-        nothing = RequestTimeoutError(f"no version of secret {secret_id!r} could be tried in time")
-        raise last or plan.last_error or nothing
+        text = f"no version of secret {secret_id!r} could be tried in time"
+        raise last or plan.last_error or RequestTimeoutError(text, secret_id=secret_id)
     text = f"every version of secret {secret_id!r} was refused ({plan.tried_text}): {said(last)}"
-    failure = LoginRejectedError(text)
+    failure = LoginRejectedError(text, secret_id=secret_id)
     failure.tried = plan.tried
     raise failure from last
 
@@ -272,7 +272,8 @@ def fields(secret_id: str, value: SecretValue, wanted: str = "") -> dict[str, An
         # No local variable ever holds a secret, because tools show local variables in tracebacks.
         why = _parse_fields(value)
         if why is not None:
-            raise NotJsonError(f"the value of secret {secret_id!r} is {why}{wanted}")
+            text = f"the value of secret {secret_id!r} is {why}{wanted}"
+            raise NotJsonError(text, secret_id=secret_id)
     return value._fields  # type: ignore[return-value]
 
 
@@ -295,7 +296,8 @@ def pick(secret_id: str, value: SecretValue, field: str) -> Any:
     """Return one field. The caller may change the result."""
     if field not in fields(secret_id, value):
         known = ", ".join(map(str, fields(secret_id, value))) or "none"
-        raise FieldNotFoundError(f"secret {secret_id!r} has no field {field!r}; its fields are {known}")
+        text = f"secret {secret_id!r} has no field {field!r}; its fields are {known}"
+        raise FieldNotFoundError(text, secret_id=secret_id)
     return own(fields(secret_id, value)[field])
 
 

@@ -11,7 +11,7 @@ import os
 import sys
 
 from . import _core
-from .errors import ConfigurationError
+from .errors import ConfigurationError, SecretCacheError, from_client, unanswered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,7 +119,15 @@ class OwnClient:
         return _endpoint(self._client)
 
     def _make(self) -> None:
-        self._client = botocore_client(self._settings, _core.__version__, self._session, self._config)
+        try:
+            self._client = botocore_client(self._settings, _core.__version__, self._session, self._config)
+        except SecretCacheError:
+            raise
+        except Exception as error:
+            kind = unanswered(error) or ("invalid_configuration" if isinstance(error, ValueError) else None)
+            if kind is None:
+                raise
+            raise from_client(kind, error) from None
         self._pid = os.getpid()
 
 

@@ -4,6 +4,9 @@ All of them are `SecretCacheError`. Where a program written for boto3 would catc
 exception is of that class too: an error returned by the service is also a ``ClientError`` with a ``response``, and a
 missing Region is also a ``NoRegionError``. botocore is imported only when such an exception is raised; if it is not
 installed, the exception is of this package's class only.
+
+If the cache uses botocore or a client that the program passed, the exception is a copy of the client's own, whose class
+is derived from the client's class and from the one in this module.
 """
 
 from __future__ import annotations
@@ -18,19 +21,23 @@ class SecretCacheError(Exception):
 
     kind: ClassVar[str] = "internal"
     """A stable name for this kind of failure, as in `stats`."""
+    secret_id: str | None = None
+    """The id of the secret, as the program passed it; None if the failure is not about a single secret."""
     response: dict[str, Any]
     """The service's error response, in botocore's form. Set only if the service returned the error."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, secret_id: str | None = None) -> None:
         Exception.__init__(self, message)
+        if secret_id is not None:
+            self.secret_id = secret_id
 
     def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
+        return _named(self, str(self.args[0]) if self.args else "")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle or copy the exception, even if its class was combined with one of botocore's at run time."""
-        ours = next(cls for cls in type(self).__mro__ if "_botocore_name" not in vars(cls))
-        return _restore, (ours, vars(type(self)).get("_botocore_name"), self.args, self.__dict__)
+        """Pickle or copy the exception, even if its class was made at run time."""
+        origin = vars(type(self)).get("_origin", (type(self), None, False))
+        return _restore, (origin[0], _portable(origin[1]), origin[2], self.args, self.__dict__)
 
 
 class InvalidArgumentError(SecretCacheError, ValueError):
@@ -208,53 +215,94 @@ _BOTOCORE = {
     "timeout": "ReadTimeoutError",
 }
 
-_combined: dict[tuple[str, str], type[SecretCacheError]] = {}
+_TLS = ("invalid peer certificate", "received corrupt message", "received fatal alert")
+"""Texts of connection errors that concern TLS."""
 
 
 def from_core(
-    kind: str, message: str, fault: tuple[str, str, str, int | None, str | None] | None
+    kind: str,
+    message: str,
+    fault: tuple[str, str, str, int | None, str | None] | None,
+    secret_id: str | None = None,
 ) -> Exception:
     """Return the exception for a failure that the core reports; the module's docstring describes its classes."""
     ours = _CLASSES.get(kind, InternalError)
     if fault is not None:
-        return _of_service(ours, fault)
+        return _of_service(ours, fault, secret_id)
     name = _BOTOCORE.get(kind)
-    return (_with_botocore(ours, name) if name else ours)(message)
+    if kind == "connection" and any(text in message for text in _TLS):
+        name = "SSLError"
+    return (_with_botocore(ours, name) if name else ours)(message, secret_id=secret_id)
 
 
 def _of_service(
-    ours: type[SecretCacheError], fault: tuple[str, str, str, int | None, str | None]
+    ours: type[SecretCacheError],
+    fault: tuple[str, str, str, int | None, str | None],
+    secret_id: str | None,
 ) -> Exception:
     code, message, operation, status, request_id = fault
     text = f"An error occurred ({code}) when calling the {operation} operation: {message}"
-    error = _with_botocore(ours, "ClientError")(text)
+    error = _with_botocore(ours, "ClientError")(text, secret_id=secret_id)
     metadata = {"HTTPStatusCode": status, "RequestId": request_id or "", "RetryAttempts": 0}
     error.response = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
     error.operation_name = operation  # type: ignore[attr-defined]
     return error
 
 
-def _with_botocore(ours: type[SecretCacheError], name: str) -> type[SecretCacheError]:
+def _with_botocore(
+    ours: type[SecretCacheError], name: str, is_clients: bool = False
+) -> type[SecretCacheError]:
     """Return a class that is both `ours` and botocore's class of that name; just `ours` without botocore."""
-    key = (ours.kind, name)
-    if key not in _combined:
-        try:
-            from botocore import exceptions
-        except ImportError:
-            return ours
-        theirs = getattr(exceptions, name)
-        _combined[key] = type(
-            ours.__name__,
-            (ours, theirs),
-            {"__module__": __name__, "__doc__": ours.__doc__, "_botocore_name": name},
-        )
-    return _combined[key]
+    try:
+        from botocore import exceptions
+    except ImportError:
+        return ours
+    return _derived(ours, getattr(exceptions, name), is_clients)
+
+
+def _derived(ours: type[SecretCacheError], theirs: Any, is_clients: bool) -> type[SecretCacheError]:
+    """Return a class derived from both. For an exception of a client, it has the client's name and text."""
+    origin = (ours, theirs, is_clients)
+    # Python knows the subclasses that are in use. A table would keep the classes of every client.
+    for known in theirs.__subclasses__():
+        if vars(known).get("_origin") == origin:
+            return known
+    like = theirs if is_clients else ours
+    body: dict[str, Any] = {"__module__": like.__module__, "__doc__": like.__doc__}
+    if is_clients:
+        body["__init__"] = theirs.__init__
+        body["__str__"] = lambda error: _named(error, theirs.__str__(error))
+    derived: Any = type(like.__name__, (ours, theirs), body)
+    derived._origin = origin
+    return derived
+
+
+def _named(error: SecretCacheError, text: str) -> str:
+    """Add the secret's id to the service's text, unless the text names the secret."""
+    secret_id = error.secret_id
+    is_named = secret_id is None or f" {secret_id} " in f"{text} "
+    if is_named or not isinstance(getattr(error, "response", None), dict):
+        return text
+    return f"{text} (secret {secret_id!r})"
+
+
+def _portable(theirs: type[Any] | None) -> type[Any] | str | None:
+    """Return what to pickle for a class: the name of botocore's class, as a client makes its own classes of those."""
+    mro = theirs.__mro__ if theirs is not None else ()
+    return next((cls.__name__ for cls in mro if cls.__module__ == "botocore.exceptions"), theirs)
 
 
 def _restore(
-    ours: type[SecretCacheError], botocore_name: str | None, args: tuple[Any, ...], state: dict[str, Any]
+    ours: type[SecretCacheError],
+    theirs: type[Any] | str | None,
+    is_clients: bool,
+    args: tuple[Any, ...],
+    state: dict[str, Any],
 ) -> SecretCacheError:
-    cls = ours if botocore_name is None else _with_botocore(ours, botocore_name)
+    if isinstance(theirs, str):
+        cls = _with_botocore(ours, theirs, is_clients)
+    else:
+        cls = ours if theirs is None else _derived(ours, theirs, is_clients)
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)
@@ -268,12 +316,16 @@ _UNANSWERED = {
     "SSLError": "connection",
     "ConnectTimeoutError": "timeout",
     "ReadTimeoutError": "timeout",
+    "NoCredentialsError": "no_credentials",
+    "NoRegionError": "no_region",
+    "ProfileNotFound": "invalid_configuration",
+    "InvalidRetryConfigurationError": "invalid_configuration",
 }
-"""botocore's exceptions for an unreachable service, and their kinds."""
+"""botocore's exceptions without a response of the service, and their kinds."""
 
 
 def unanswered(exception: BaseException) -> str | None:
-    """Return the kind of an exception that means that the service did not respond; None for others."""
+    """Return the kind of an exception that a client raises without a response; None if it is unknown."""
     names = (cls.__name__ for cls in type(exception).__mro__ if cls.__module__.startswith("botocore"))
     found = next((_UNANSWERED[name] for name in names if name in _UNANSWERED), None)
     if found is None and isinstance(exception, TimeoutError):
@@ -296,17 +348,25 @@ def classify(exception: BaseException) -> tuple[str | None, str, int | None]:
     )
 
 
-def fresh(exception: BaseException) -> BaseException:
-    """Return a copy of a stored exception of a client, to be raised once.
+def from_client(kind: str, exception: BaseException, secret_id: str | None = None) -> BaseException:
+    """Return a copy of a client's exception, to be raised once. Its class is also this package's class for `kind`.
 
     Raising the same object repeatedly would make its traceback longer each time, and threads would share it.
     """
+    cls = type(exception)
+    if not isinstance(exception, SecretCacheError):
+        try:
+            cls = _derived(_CLASSES.get(kind, SourceError), cls, True)
+        except TypeError:  # a class that cannot be combined with another
+            pass
     try:
-        copy = type(exception).__new__(type(exception), *exception.args)
+        copy = cls.__new__(cls, *exception.args)
         copy.__dict__.update(exception.__dict__)
         copy.args = exception.args
         copy.__cause__ = exception.__cause__
         copy.__suppress_context__ = exception.__suppress_context__
     except Exception:  # a class that cannot be copied this way
         return exception.with_traceback(None)
+    if isinstance(copy, SecretCacheError) and secret_id is not None:
+        copy.secret_id = secret_id
     return copy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from secretcache import (
@@ -46,7 +46,8 @@ def connect(it: Credential) -> int:
 
 plain = SecretCache()
 assert_type(plain, SecretCache)
-plain.connect("prod/checkout/db", connect, timeout=5)
+assert_type(plain.connect("prod/checkout/db", connect, timeout=5), int)
+assert_type(plain.connect("prod/checkout/db", lambda credential: str(credential.username)), str)
 
 
 @InjectSecretString("prod/api-key", plain)
@@ -55,12 +56,37 @@ def call_api(api_key: str, path: str) -> int:
     return len(path)
 
 
+async def connect_async(it: Credential) -> bytes:
+    """Act as the connect function of a driver for asyncio."""
+    return str(it.username).encode()
+
+
+def pool(it: Credential) -> Pool:
+    """Act as a driver for asyncio whose connect function returns an awaitable object."""
+    return Pool(it)
+
+
+class Pool:
+    """A pool that is ready once it has been awaited."""
+
+    def __init__(self, it: Credential) -> None:
+        self.username = it.username
+
+    def __await__(self) -> Generator[Any, None, Pool]:
+        yield
+        return self
+
+
 async def main(ids: Iterable[str]) -> str:
     """Use the cache for asyncio."""
     async with AsyncSecretCache() as cache:
         assert_type(cache, AsyncSecretCache)
         assert_type(await cache.get_secrets(ids), dict[str, str])
         assert_type(await cache.refresh_secret_now("a"), bool)
+        assert_type(await cache.connect("prod/checkout/db", connect_async, timeout=5), bytes)
+        assert_type(await cache.connect("prod/checkout/db", connect), int)
+        assert_type(await cache.connect("prod/checkout/db", lambda credential: len(credential.username)), int)
+        assert_type(await cache.connect("prod/checkout/db", pool), Pool)
         try:
             return await cache.get_secret_string("prod/checkout/db")
         except LoginRejectedError as error:

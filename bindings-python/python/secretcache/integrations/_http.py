@@ -77,7 +77,8 @@ class Key:
         if self._field is None:
             return self._sent(value.secret_string or "", value)
         if not isinstance(steps.fields(secret_id, value).get(self._field), str):
-            raise FieldNotFoundError(f"secret {secret_id!r} has no string in field {self._field!r}")
+            text = f"secret {secret_id!r} has no string in field {self._field!r}"
+            raise FieldNotFoundError(text, secret_id=secret_id)
         return self._sent(steps.fields(secret_id, value)[self._field], value)
 
     def _sent(self, key: str, value: SecretValue) -> Sent:
