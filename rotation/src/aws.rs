@@ -1,9 +1,12 @@
 //! Secrets Manager, through the AWS SDK.
 
+use std::error::Error as StdError;
 use std::fmt;
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::SdkError;
+use aws_sdk_secretsmanager::config::http::HttpResponse;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::operation::RequestId;
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::operation::get_random_password::GetRandomPasswordError;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
@@ -33,7 +36,11 @@ mod details;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct AwsStore(Client);
+pub struct AwsStore {
+    client: Client,
+    /// The URL of the endpoint, for messages; empty if it is unknown.
+    endpoint: String,
+}
 
 impl AwsStore {
     /// Connects, with Region, endpoint and credentials resolved as the cache does.
@@ -42,25 +49,34 @@ impl AwsStore {
     ///
     /// [`ErrorKind::Misconfigured`], naming the setting that is missing or wrong.
     pub async fn connect(options: &Options) -> Result<Self, Error> {
-        Ok(Self(options.client().await?))
+        let (client, endpoint) = options.client().await?;
+        Ok(Self { client, endpoint })
     }
 
     /// Uses an existing client.
     pub fn new(client: Client) -> Self {
-        Self(client)
+        Self { client, endpoint: String::new() }
     }
 
     /// Returns the client, for calls that a rotation does not make.
     pub fn client(&self) -> &Client {
-        &self.0
+        &self.client
+    }
+
+    /// Converts the error of a failed call.
+    fn failed<E>(&self, operation: &'static str, error: SdkError<E, HttpResponse>) -> secretcache::Error
+    where
+        E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
+    {
+        service_error(operation, &self.endpoint, error)
     }
 }
 
 impl SecretStore for AwsStore {
     fn describe<'a>(&'a self, secret_id: &'a str) -> BoxFuture<'a, Result<SecretState, Error>> {
         Box::pin(async move {
-            let answer = self.0.describe_secret().secret_id(secret_id).send().await;
-            let answer = answer.map_err(|error| service_error("DescribeSecret", error))?;
+            let answer = self.client.describe_secret().secret_id(secret_id).send().await;
+            let answer = answer.map_err(|error| self.failed("DescribeSecret", error))?;
             Ok(state(answer))
         })
     }
@@ -72,7 +88,7 @@ impl SecretStore for AwsStore {
     ) -> BoxFuture<'a, Result<Option<Version>, Error>> {
         Box::pin(async move {
             let call = self
-                .0
+                .client
                 .get_secret_value()
                 .secret_id(secret_id)
                 .set_version_stage(version.as_stage().map(str::to_owned))
@@ -85,7 +101,7 @@ impl SecretStore for AwsStore {
                     // A missing secret is reported by DescribeSecret, which every step calls first.
                     return Ok(None);
                 }
-                Err(error) => return Err(service_error("GetSecretValue", error).into()),
+                Err(error) => return Err(self.failed("GetSecretValue", error).into()),
             };
             let Some(text) = answer.secret_string.map(Zeroizing::new) else {
                 return Err(Error::new(
@@ -95,7 +111,7 @@ impl SecretStore for AwsStore {
             };
             Ok(Some(Version {
                 id: answer.version_id.unwrap_or_default(),
-                created: answer.created_date.and_then(|date| date.try_into().ok()),
+                created: answer.created_date.and_then(details::timestamp).map(Into::into),
                 document: Document::parse(&text)?,
             }))
         })
@@ -104,7 +120,7 @@ impl SecretStore for AwsStore {
     fn put_pending<'a>(&'a self, pending: Pending<'a>) -> BoxFuture<'a, Result<Put, Error>> {
         Box::pin(async move {
             let call = self
-                .0
+                .client
                 .put_secret_value()
                 .secret_id(pending.secret_id)
                 .client_request_token(pending.token)
@@ -118,7 +134,7 @@ impl SecretStore for AwsStore {
                 {
                     Ok(Put::Exists)
                 }
-                Err(error) => Err(service_error("PutSecretValue", error).into()),
+                Err(error) => Err(self.failed("PutSecretValue", error).into()),
             }
         })
     }
@@ -130,14 +146,14 @@ impl SecretStore for AwsStore {
     ) -> BoxFuture<'a, Result<Moved, Error>> {
         Box::pin(async move {
             let call = self
-                .0
+                .client
                 .update_secret_version_stage()
                 .secret_id(secret_id)
                 .version_stage(stage.stage)
                 .set_remove_from_version_id(stage.from.map(str::to_owned))
                 .set_move_to_version_id(stage.to.map(str::to_owned));
             let Err(error) = call.send().await else { return Ok(Moved::Done) };
-            let error = service_error("UpdateSecretVersionStage", error);
+            let error = self.failed("UpdateSecretVersionStage", error);
             // The service rejects a move if `RemoveFromVersionId` does not have the label, with the same code as for
             // any other invalid parameter. Only the labels show which it was.
             if !matches!(error.kind(), secretcache::ErrorKind::InvalidRequest) {
@@ -156,7 +172,7 @@ impl SecretStore for AwsStore {
     ) -> BoxFuture<'a, Result<Zeroizing<String>, Error>> {
         Box::pin(async move {
             let call = self
-                .0
+                .client
                 .get_random_password()
                 .password_length(i64::try_from(policy.length).unwrap_or(i64::MAX))
                 .exclude_characters(policy.exclude_characters.as_str())
@@ -177,7 +193,7 @@ impl SecretStore for AwsStore {
                         ),
                     )
                 }
-                _ => service_error("GetRandomPassword", error).into(),
+                _ => self.failed("GetRandomPassword", error).into(),
             })?;
             answer.random_password.map(Zeroizing::new).ok_or_else(|| {
                 Error::new(ErrorKind::Unavailable, "GetRandomPassword: the response contains no password")
@@ -188,7 +204,7 @@ impl SecretStore for AwsStore {
     fn list_versions<'a>(&'a self, secret_id: &'a str) -> BoxFuture<'a, Result<Vec<VersionState>, Error>> {
         Box::pin(async move {
             let mut pages = self
-                .0
+                .client
                 .list_secret_version_ids()
                 .secret_id(secret_id)
                 .include_deprecated(true)
@@ -196,7 +212,7 @@ impl SecretStore for AwsStore {
                 .send();
             let mut versions = Vec::new();
             while let Some(page) = pages.next().await {
-                let page = page.map_err(|error| service_error("ListSecretVersionIds", error))?;
+                let page = page.map_err(|error| self.failed("ListSecretVersionIds", error))?;
                 versions.extend(page.versions.unwrap_or_default());
             }
             versions.sort_by_key(|version| std::cmp::Reverse(version.created_date));

@@ -72,7 +72,7 @@ impl World {
         let server = Server::bind(options).await.unwrap();
         let (endpoint, handle) = (server.url(), server.handle());
         tokio::spawn(server.serve());
-        let client = connect_options(&endpoint).client().await.unwrap();
+        let (client, _) = connect_options(&endpoint).client().await.unwrap();
         let relay = Relay::start(&endpoint).await;
         let world = Self { endpoint, handle, client, relay };
         world.create("db").await;

@@ -154,12 +154,12 @@ fn system_time(date: DateTime) -> Option<std::time::SystemTime> {
 }
 
 /// Converts the error of a failed AWS SDK call, with the service's own message if it answered. `operation` is the API's
-/// name for the call, such as `GetSecretValue`.
-pub fn service_error<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Error
+/// name for the call, such as `GetSecretValue`; `endpoint` is the URL of the endpoint, or empty if it is unknown.
+pub fn service_error<E>(operation: &'static str, endpoint: &str, error: SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
 {
-    meaning(operation, error, "", None)
+    meaning(operation, error, endpoint, None)
 }
 
 /// As [`service_error`], with the endpoint's URL if it is known, and why the last attempt got no answer.

@@ -2,8 +2,7 @@
 
 use aws_sdk_secretsmanager::primitives::DateTime;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
-use jiff::Timestamp;
-use secretcache::host::service_error;
+use jiff::{Timestamp, Unit};
 
 use super::{AwsStore, state};
 use crate::details::{Details, Rules};
@@ -17,7 +16,7 @@ impl AwsStore {
     /// Errors of the service.
     pub async fn details(&self, secret_id: &str) -> Result<Details, Error> {
         let answer = self.client().describe_secret().secret_id(secret_id).send().await;
-        let answer = answer.map_err(|error| service_error("DescribeSecret", error))?;
+        let answer = answer.map_err(|error| self.failed("DescribeSecret", error))?;
         let rules = answer.rotation_rules.as_ref();
         Ok(Details {
             name: answer.name.clone().unwrap_or_else(|| secret_id.to_owned()),
@@ -47,7 +46,7 @@ impl AwsStore {
         let mut pages = self.client().list_secrets().filters(filter).into_paginator().send();
         let mut names = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| service_error("ListSecrets", error))?;
+            let page = page.map_err(|error| self.failed("ListSecrets", error))?;
             names.extend(page.secret_list.unwrap_or_default().into_iter().filter_map(|entry| entry.name));
         }
         // The service's filter ignores case, and its index lags.
@@ -57,6 +56,23 @@ impl AwsStore {
     }
 }
 
-fn timestamp(date: DateTime) -> Option<Timestamp> {
-    Timestamp::new(date.secs(), i32::try_from(date.subsec_nanos()).ok()?).ok()
+/// The service sends seconds as a number with three decimals. Without rounding, what the conversion adds would be shown.
+pub(super) fn timestamp(date: DateTime) -> Option<Timestamp> {
+    let date = Timestamp::new(date.secs(), i32::try_from(date.subsec_nanos()).ok()?).ok()?;
+    date.round(Unit::Millisecond).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_has_milliseconds() {
+        for (nanos, shown) in
+            [(183_000_087, ".183Z"), (182_999_935, ".183Z"), (0, ":20Z"), (999_999_999, ":21Z")]
+        {
+            let date = timestamp(DateTime::from_secs_and_nanos(1_700_000_000, nanos)).unwrap();
+            assert!(date.to_string().ends_with(shown), "{date}");
+        }
+    }
 }

@@ -58,11 +58,11 @@ impl AwsSource {
 }
 
 impl Options {
-    /// Returns a Secrets Manager client with these options, configured as for the cache.
+    /// Returns a Secrets Manager client with these options, configured as for the cache, and the URL of its endpoint.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// let client = secretcache::host::Options::default().client().await?;
+    /// let (client, endpoint) = secretcache::host::Options::default().client().await?;
     /// let secrets = client.list_secrets().send().await?;
     /// # Ok(())
     /// # }
@@ -71,8 +71,9 @@ impl Options {
     /// # Errors
     ///
     /// As [`Options::sdk_config`].
-    pub async fn client(&self) -> Result<Client, Error> {
-        Ok(self.reach().await?.client)
+    pub async fn client(&self) -> Result<(Client, String), Error> {
+        let AwsSource { client, endpoint, .. } = self.reach().await?;
+        Ok((client, endpoint))
     }
 
     /// Creates the client and the token signer.
