@@ -100,11 +100,29 @@ pub struct Options {
 
 /// The reason why nothing could be collected.
 #[derive(Debug)]
-pub struct CollectError(String);
+pub struct CollectError {
+    message: String,
+    is_temporary: bool,
+}
+
+impl CollectError {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_temporary: false }
+    }
+
+    fn of(call: &str, fault: &Fault) -> Self {
+        Self { message: format!("{call}: {fault}"), is_temporary: fault.is_temporary() }
+    }
+
+    /// Whether the same collection can succeed later, for example because a service could not be reached.
+    pub fn is_temporary(&self) -> bool {
+        self.is_temporary
+    }
+}
 
 impl fmt::Display for CollectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.message)
     }
 }
 
@@ -182,7 +200,7 @@ struct Collector<'a> {
 impl Collector<'_> {
     async fn all(&mut self, options: &Options) -> Result<(), CollectError> {
         let identity = self.client.query("sts", "GetCallerIdentity", &[]).await;
-        let identity = identity.map_err(|fault| CollectError(format!("sts:GetCallerIdentity: {fault}")))?;
+        let identity = identity.map_err(|fault| CollectError::of("sts:GetCallerIdentity", &fault))?;
         let arn = text(&identity["GetCallerIdentityResult"]["Arn"]);
         self.snapshot.account = text(&identity["GetCallerIdentityResult"]["Account"]);
         self.snapshot.partition = arn.split(':').nth(1).unwrap_or("aws").to_owned();

@@ -40,6 +40,14 @@ pub enum ExportError {
         /// What went wrong, and how to fix it.
         reason: String,
     },
+    /// The endpoint did not respond. It may do so later.
+    #[error("{url}: {reason}")]
+    Unreachable {
+        /// The URL of the endpoint.
+        url: String,
+        /// What went wrong, and what to check.
+        reason: String,
+    },
 }
 
 /// Exports a data file as a seed file in JSON, which contains the values in plain text. An endpoint can have the data
@@ -65,6 +73,7 @@ pub async fn export_running(
     authorities: Option<&Path>,
 ) -> Result<Zeroizing<Vec<u8>>, ExportError> {
     let failed = |reason: String| ExportError::Endpoint { url: url.to_owned(), reason };
+    let unreachable = |reason: String| ExportError::Unreachable { url: url.to_owned(), reason };
     let uri: Uri = url.parse().map_err(|_| failed("it is not a URL".to_owned()))?;
     let is_https = uri.scheme_str() == Some("https");
     let authority = uri.authority().filter(|_| is_https || uri.scheme_str() == Some("http"));
@@ -94,13 +103,13 @@ pub async fn export_running(
             "it uses the certificate of a certificate authority (CA:TRUE), which is not allowed for a server; create one with the extension basicConstraints=CA:FALSE, and pass it, or the authority that signed it, with --ca-file"
                 .to_owned(),
         )),
-        Ok(Err(error)) if is_https => Err(failed(format!(
+        Ok(Err(error)) if is_https => Err(unreachable(format!(
             "it is unreachable ({error}); is secretcache local running there, and is --ca-file the authority of its certificate?"
         ))),
         Ok(Err(error)) => {
-            Err(failed(format!("it is unreachable ({error}); is secretcache local running there?")))
+            Err(unreachable(format!("it is unreachable ({error}); is secretcache local running there?")))
         }
-        Err(_) => Err(failed(format!("it did not answer within {} s", PATIENCE.as_secs()))),
+        Err(_) => Err(unreachable(format!("it did not answer within {} s", PATIENCE.as_secs()))),
     }
 }
 

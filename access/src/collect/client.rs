@@ -71,6 +71,8 @@ pub(super) struct Fault {
     pub(super) code: String,
     pub(super) message: String,
     status: u16,
+    /// Whether the service could not be reached or did not answer in time.
+    is_unanswered: bool,
 }
 
 impl fmt::Display for Fault {
@@ -85,7 +87,16 @@ impl fmt::Display for Fault {
 
 impl Fault {
     fn of(message: impl fmt::Display) -> Self {
-        Self { code: String::new(), message: message.to_string(), status: 0 }
+        Self { code: String::new(), message: message.to_string(), status: 0, is_unanswered: false }
+    }
+
+    fn unanswered(message: impl fmt::Display) -> Self {
+        Self { is_unanswered: true, ..Self::of(message) }
+    }
+
+    /// Whether the same request can succeed later.
+    pub(super) fn is_temporary(&self) -> bool {
+        self.is_unanswered || self.is_passing()
     }
 
     fn is_passing(&self) -> bool {
@@ -113,7 +124,7 @@ impl Client {
         connector: SharedHttpConnector,
         given: Option<&str>,
     ) -> Result<Self, CollectError> {
-        let wrong = |text: &str| CollectError(text.to_owned());
+        let wrong = |text: &str| CollectError::new(text);
         let region =
             config.region().ok_or_else(|| wrong("no Region is set; give --region or set AWS_REGION"))?;
         let credentials = config.credentials_provider().ok_or_else(|| wrong("no AWS credentials found"))?;
@@ -229,7 +240,7 @@ impl Client {
         let (base, region) = self.place(service);
         let url = format!("{}/{path}", base.trim_end_matches('/'));
         let unreachable = |error: &(dyn Error + 'static)| {
-            Fault::of(format!("{url} cannot be reached: {}", innermost(error)))
+            Fault::unanswered(format!("{url} cannot be reached: {}", innermost(error)))
         };
         let credentials = self.credentials.provide_credentials().await;
         let identity = credentials.map_err(|error| Fault::of(format!("no AWS credentials: {error}")))?.into();
@@ -264,7 +275,7 @@ impl Client {
             Ok((status, kind, text))
         });
         let (status, kind, text) =
-            answer.await.map_err(|_| Fault::of(format!("{url}: no response in 30 s")))??;
+            answer.await.map_err(|_| Fault::unanswered(format!("{url}: no response in 30 s")))??;
         if (200..300).contains(&status) { Ok(text) } else { Err(fault(status, &kind, &text)) }
     }
 
@@ -313,7 +324,7 @@ fn fault(status: u16, kind: &str, body: &str) -> Fault {
     let message = first(error, &["message", "Message"]);
     let message =
         if code.is_empty() && message.is_empty() { format!("HTTP status {status}") } else { message };
-    Fault { code, message, status }
+    Fault { code, message, status, is_unanswered: false }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a signature names the time at which it was made")]

@@ -75,7 +75,7 @@ impl Collector<'_> {
         // Responses arrive in any order.
         self.missing.sort();
         match self.missing.first() {
-            Some(first) if self.missing.len() == count => Err(CollectError(first.clone())),
+            Some(first) if self.missing.len() == count => Err(CollectError::new(first)),
             _ => Ok(()),
         }
     }
@@ -89,7 +89,7 @@ impl Collector<'_> {
         let all =
             self.pages("secretsmanager", "ListSecrets", body, "SecretList", ["NextToken", "NextToken"]).await;
         if let Some(failure) = self.snapshot.not_collected.get(before) {
-            return Err(CollectError(format!(
+            return Err(CollectError::new(format!(
                 "{}: {}; name the secrets instead",
                 failure.permission, failure.error
             )));
