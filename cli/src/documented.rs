@@ -4,7 +4,7 @@ use std::path::Path;
 use std::{fs, mem, process};
 
 use clap::error::ErrorKind::{DisplayHelp, DisplayVersion, MissingRequiredArgument};
-use clap::{Command, CommandFactory};
+use clap::{Command, CommandFactory, Parser};
 
 use crate::Cli;
 
@@ -66,6 +66,58 @@ fn complaint(line: &str) -> Option<String> {
     let as_rest = || attempt(&mut words.iter().copied().filter(|word| *word != "…"), is_whole);
     let wrong = as_value.or_else(|wrong| if is_whole { Err(wrong) } else { as_rest() }).err()?;
     Some(format!("{line}\n    {wrong}"))
+}
+
+/// Returns the examples of `policy`, in help and in the documentation, that are complete.
+fn policies() -> Vec<String> {
+    let pages = pages();
+    let all = pages.iter().flat_map(|text| shown(text)).chain(examples(&Cli::command()));
+    all.filter(|line| line.starts_with("secretcache policy ") && !line.contains('…')).collect()
+}
+
+#[test]
+fn every_policy_that_is_shown_can_be_made() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let own = examples(&Cli::command()).iter().filter(|line| line.starts_with("secretcache policy ")).count();
+    assert!(own >= 5 && policies().len() >= own, "an example has a gap, or none are found");
+    let mut wrong = Vec::new();
+    for line in policies() {
+        let words = shlex::split(&line).unwrap();
+        let ends = |word: &String| [">", "|", "&&"].contains(&word.as_str());
+        let cli = Cli::try_parse_from(words.iter().take_while(|word| !ends(word))).unwrap();
+        let crate::Command::Policy(policy) = cli.command else { panic!("{line}") };
+        if let Err(failure) = runtime.block_on(policy.wanted()) {
+            wrong.push(format!("{line}\n    {failure}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn an_example_fits_into_a_terminal_so_that_it_is_not_wrapped() {
+    fn all(command: &Command) -> Vec<String> {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let own = help.lines().filter(|line| line.starts_with("  ")).map(str::to_owned);
+        own.chain(command.get_subcommands().flat_map(all)).collect()
+    }
+    let wide: Vec<_> = all(&Cli::command()).into_iter().filter(|line| line.chars().count() > 80).collect();
+    assert!(wide.is_empty(), "{wide:#?}");
+}
+
+#[test]
+fn every_command_has_examples_and_exit_statuses() {
+    fn lacking(command: &Command, found: &mut Vec<String>) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        if !help.contains("Exit status: ") || !help.contains("Examples:\n") {
+            found.push(command.get_name().to_owned());
+        }
+        // What `generate` can write is explained in its own help.
+        let is_parent = command.get_name() != "generate";
+        command.get_subcommands().filter(|_| is_parent).for_each(|each| lacking(each, found));
+    }
+    let mut found = Vec::new();
+    Cli::command().get_subcommands().for_each(|each| lacking(each, &mut found));
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]

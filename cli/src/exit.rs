@@ -71,6 +71,28 @@ impl Failure {
         Self { advice: Some(command.into()), ..self }
     }
 
+    /// A failure that is temporary, such as no connection.
+    pub(crate) fn temporary(message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::NotYet,
+            kind: Some(ErrorKind::Unavailable),
+            is_of_service: true,
+            ..Self::new(message)
+        }
+    }
+
+    /// Whether the service has no such secret. A secret exists only in its Region.
+    pub(crate) fn is_of_missing_secret(&self) -> bool {
+        self.is_of_service && self.message.contains(NO_SECRET)
+    }
+
+    /// Says in which Region, and at which endpoint if it is a special one, the secret is missing.
+    pub(crate) fn in_region(mut self, region: &str, url: Option<&str>) -> Self {
+        let at = url.map(|url| format!(" at {url}")).unwrap_or_default();
+        self.message += &format!("; each Region has its own secrets, and this is {region}{at}");
+        self
+    }
+
     /// Counts a misconfiguration as wrong usage, because nothing had been started yet.
     pub(crate) fn before_anything(self) -> Self {
         match self.kind {
@@ -114,13 +136,16 @@ impl From<secretcache_rotation::Error> for Failure {
 }
 
 /// Returns advice on the option that addresses a kind of failure.
-fn option_for(kind: ErrorKind) -> Option<&'static str> {
+pub(crate) fn option_for(kind: ErrorKind) -> Option<&'static str> {
     match kind {
         ErrorKind::Unencrypted => Some("for a server on this host, pass --no-tls"),
         ErrorKind::Untrusted => Some("to trust another certificate authority, pass its file with --ca-file"),
         _ => None,
     }
 }
+
+/// The service's message for a secret that does not exist. Its code is that of a missing version too.
+const NO_SECRET: &str = "can't find the specified secret.";
 
 /// Maps an error of the engine to an exit status.
 pub(crate) fn exit_of(error: &secretcache_rotation::Error) -> Exit {
@@ -135,3 +160,25 @@ pub(crate) const EXIT_STATUSES: &str = "\
 Exit status: 0 done or nothing to do, 1 failed (the reason is on standard error), 2 wrong usage,
 3 not yet (in progress, or a temporary failure: run it again), 4 problems found that need action,
 5 some of the secrets failed.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_service(message: &str) -> Failure {
+        Failure { is_of_service: true, ..Failure::new(message) }
+    }
+
+    #[test]
+    fn a_secret_that_is_not_found_is_not_found_in_a_region() {
+        let missing =
+            of_service("Secrets Manager can't find the specified secret. (ResourceNotFoundException)");
+        assert!(missing.is_of_missing_secret());
+        let version = of_service("Secrets Manager can't find the specified secret value for X");
+        assert!(!version.is_of_missing_secret());
+        let told = missing.in_region("eu-west-1", Some("http://127.0.0.1:1")).to_string();
+        assert!(
+            told.ends_with("; each Region has its own secrets, and this is eu-west-1 at http://127.0.0.1:1")
+        );
+    }
+}

@@ -1,6 +1,8 @@
 //! `secretcache generate`: generates shell completions, man pages and pages of the documentation from the command
 //! itself.
 
+mod man;
+
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
@@ -38,10 +40,17 @@ enum What {
     Permissions,
 }
 
+/// Whether a command has a page. `help` only shows those of others.
+fn is_documented(command: &Command) -> bool {
+    !command.is_hide_set() && command.get_name() != "help"
+}
+
 const EXAMPLES: &str = "\
 Examples:
   secretcache generate completions bash > /etc/bash_completion.d/secretcache
-  secretcache generate man /usr/local/share/man/man1";
+  secretcache generate man /usr/local/share/man/man1
+
+Exit status: 0 done, 1 failed (the reason is on standard error), 2 wrong usage.";
 
 impl Generate {
     pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
@@ -52,7 +61,7 @@ impl Generate {
             }
             What::Man { folder } => {
                 fs::create_dir_all(&folder)?;
-                clap_mangen::generate_to(command, folder)?;
+                man::write_pages(command, &folder)?;
             }
             What::Permissions => write!(io::stdout().lock(), "{}", secretcache_access::permissions::page())?,
             What::Reference => reference(&mut command, &mut io::stdout().lock())?,
@@ -73,5 +82,5 @@ fn help(command: &mut Command, to: &mut impl io::Write) -> io::Result<()> {
     let name = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
     *command = std::mem::take(command).term_width(100);
     writeln!(to, "\n## {name}\n\n```text\n{}\n```", command.render_long_help().to_string().trim_end())?;
-    command.get_subcommands_mut().filter(|each| !each.is_hide_set()).try_for_each(|each| help(each, to))
+    command.get_subcommands_mut().filter(|each| is_documented(each)).try_for_each(|each| help(each, to))
 }

@@ -10,6 +10,7 @@ use clap::Args;
 use secretcache::{Hit, SecretCache, Selector, Value};
 use serde_json::json;
 
+use crate::exit::Failure;
 use crate::service::Service;
 
 /// Print a secret's value
@@ -40,19 +41,20 @@ pub(crate) struct Get {
     json: bool,
 
     #[command(flatten)]
-    service: Service,
+    pub(crate) service: Service,
 }
 
 impl Get {
-    pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
-        let cache = SecretCache::builder().options(self.service.options()).build()?;
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        let failed = |error: secretcache::Error| Failure::from(secretcache_rotation::Error::from(error));
+        let cache = SecretCache::builder().options(self.service.options()).build().map_err(failed)?;
         let selector = match (&self.version_id, &self.stage) {
             (Some(version_id), _) => Selector::version_id(version_id),
             (None, Some(stage)) => Selector::stage(stage),
             (None, None) => Selector::CURRENT,
         };
-        let secret = cache.get(&self.secret_id).selector(selector).wait()?;
-        self.print(&secret, &mut io::stdout().lock())
+        let secret = cache.get(&self.secret_id).selector(selector).wait().map_err(failed)?;
+        Ok(self.print(&secret, &mut io::stdout().lock())?)
     }
 
     fn print(&self, secret: &Hit<'_>, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
@@ -92,4 +94,8 @@ Examples:
   secretcache get prod/checkout/db
   secretcache get prod/checkout/db --field password
   secretcache get prod/checkout/db --stage AWSPREVIOUS --json
-  PGPASSWORD=$(secretcache get prod/checkout/db --field password) psql --host db.example --username app";
+  PGPASSWORD=$(secretcache get prod/checkout/db --field password) \\
+    psql --host db.example --username app
+
+Exit status: 0 printed, 1 failed (the reason is on standard error), 2 wrong usage,
+3 not yet (a temporary failure, such as no connection: run it again).";

@@ -1,5 +1,6 @@
 //! `secretcache local`: runs the local endpoint.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
@@ -8,18 +9,20 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use secretcache_local::{
-    DEFAULT_HOST, DEFAULT_PORT, Extension, FunctionStrategy, FunctionVariable, Log, Options, RotationOptions,
-    Scope, Server, StandIn, Tls, export_data, export_running,
+    DEFAULT_HOST, DEFAULT_PORT, ExportError, Extension, FunctionStrategy, FunctionVariable, Log, Options,
+    RotationOptions, Scope, Server, StandIn, Tls, export_data, export_running,
 };
 
+use crate::exit::Failure;
 use crate::lines::{Lines, say};
+use crate::service::endpoint_of_environment;
 
 /// Run an AWS Secrets Manager endpoint on this machine, for development and tests
 ///
 /// It accepts any credentials and encrypts nothing: never put production secrets in it. Without --data it
 /// forgets everything when it stops.
 #[derive(Args)]
-#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Local {
     #[command(subcommand)]
     task: Option<Task>,
@@ -36,10 +39,12 @@ enum Task {
 
 /// Write an endpoint's secrets as a JSON file for --seed, with their values in the clear
 #[derive(Args)]
+#[command(after_help = EXPORT_EXAMPLES)]
 struct Export {
-    /// URL of a running endpoint that was started with --control
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4584")]
-    endpoint_url: String,
+    /// URL of a running endpoint that was started with --control [default: AWS_ENDPOINT_URL_SECRETS_MANAGER,
+    /// AWS_ENDPOINT_URL or http://127.0.0.1:4584]
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
 
     /// Trust only the certificates in this PEM file, for an https:// endpoint [default: the system's]
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
@@ -55,17 +60,30 @@ struct Export {
 }
 
 impl Export {
-    async fn run(self) -> Result<(), Box<dyn Error>> {
+    async fn run(self) -> Result<(), Failure> {
         let seed = match &self.data {
-            Some(path) => export_data(path)?,
-            None => export_running(&self.endpoint_url, self.ca_file.as_deref()).await?,
+            Some(path) => export_data(path),
+            None => export_running(&self.endpoint_url(), self.ca_file.as_deref()).await,
         };
+        let seed = seed.map_err(not_exported)?;
         match &self.output {
             Some(path) => write_private(path, &seed)
-                .map_err(|error| format!("{} cannot be written: {error}", path.display()))?,
-            None => io::stdout().lock().write_all(&seed)?,
+                .map_err(|error| Failure::new(format!("{} cannot be written: {error}", path.display()))),
+            None => Ok(io::stdout().lock().write_all(&seed)?),
         }
-        Ok(())
+    }
+
+    fn endpoint_url(&self) -> String {
+        let or_usual = || endpoint_of_environment().unwrap_or_else(|| DEFAULT_URL.to_owned());
+        self.endpoint_url.clone().unwrap_or_else(or_usual)
+    }
+}
+
+fn not_exported(error: ExportError) -> Failure {
+    let text = error.to_string();
+    match error {
+        ExportError::Unreachable { .. } => Failure::temporary(text),
+        _ => Failure::new(text),
     }
 }
 
@@ -207,11 +225,11 @@ impl Rotations {
 }
 
 impl Local {
-    pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         match self.task {
             Some(Task::Export(export)) => runtime.block_on(export.run()),
-            None => runtime.block_on(self.endpoint.serve()),
+            None => Ok(runtime.block_on(self.endpoint.serve())?),
         }
     }
 }
@@ -251,9 +269,7 @@ impl Endpoint {
         let interrupted = Interrupts::new()?;
         let url = server.url();
         say(&format!("secretcache local listening on {url}"));
-        say(&format!(
-            "  export AWS_ENDPOINT_URL_SECRETS_MANAGER={url}   # and any AWS credentials and region"
-        ));
+        say(&format!("  export AWS_ENDPOINT_URL_SECRETS_MANAGER={url}{}", more_settings(&server.regions())));
         say("  Open it in a browser to see secrets, requests and rotations.");
         say("  For development only: any credentials are accepted, nothing is encrypted. Ctrl-C stops it.");
         if let Some(url) = server.extension_url() {
@@ -276,6 +292,20 @@ impl Endpoint {
             handle.shutdown();
         });
         Ok(server.serve().await?)
+    }
+}
+
+/// Completes the `export` command with what a client needs in addition to the URL. Secrets exist only in their Region.
+fn more_settings(regions: &BTreeSet<String>) -> String {
+    let names: Vec<_> = regions.iter().map(String::as_str).collect();
+    match names[..] {
+        [] => "   # and any AWS credentials and Region".to_owned(),
+        [only] => {
+            format!(
+                " AWS_DEFAULT_REGION={only}   # and any AWS credentials; its secrets are in this Region only"
+            )
+        }
+        _ => format!("   # and any AWS credentials; its secrets are in the Regions {}", names.join(", ")),
     }
 }
 
@@ -345,20 +375,34 @@ fn region(text: &str) -> Result<String, String> {
 
 const LOCALSTACK_PORT: u16 = 4566;
 
+const DEFAULT_URL: &str = "http://127.0.0.1:4584";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  secretcache local export --output tests/secrets.json
+  secretcache local export --endpoint-url http://127.0.0.1:4566 > secrets.json
+  secretcache local export --data local.jsonl --output tests/secrets.json
+
+Exit status: 0 written, 1 failed (the reason is on standard error), 2 wrong usage,
+3 not yet (the endpoint does not answer).";
+
 const EXAMPLES: &str = "Examples:
   secretcache local
   secretcache local --port 0 --verbose
   secretcache local --data ~/.local/share/secretcache/local.jsonl
   secretcache local --tls-cert cert.pem --tls-key key.pem --control
-  secretcache local --map-host db.example:5432=127.0.0.1:5432 --db-plaintext --verbose
-  secretcache local --function SecretsManagerRDSPostgreSQLRotationSingleUser:PASSWORD_LENGTH=24
+  secretcache local --map-host db.example:5432=127.0.0.1:5432 --db-plaintext
+  secretcache local \\
+    --function SecretsManagerRDSPostgreSQLRotationSingleUser:PASSWORD_LENGTH=24
   secretcache local --function rotate-mail-keys=mail.toml
   secretcache local export --output tests/secrets.json
 
 In another terminal:
-  export AWS_ENDPOINT_URL_SECRETS_MANAGER=http://127.0.0.1:4584 AWS_DEFAULT_REGION=us-east-1
+  export AWS_ENDPOINT_URL_SECRETS_MANAGER=http://127.0.0.1:4584
+  export AWS_DEFAULT_REGION=us-east-1
   export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
-  aws secretsmanager create-secret --name prod/checkout/db --secret-string '{\"password\":\"example\"}'
+  aws secretsmanager create-secret --name prod/checkout/db \\
+    --secret-string '{\"password\":\"example\"}'
   aws secretsmanager get-secret-value --secret-id prod/checkout/db
 
 Seeds, faults and everything else: https://github.com/secretcache/secretcache/blob/main/docs/local-endpoint.md

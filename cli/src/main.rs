@@ -12,6 +12,7 @@ mod policy;
 mod rotation;
 mod service;
 mod terminal;
+mod words;
 
 use clap::{Parser, Subcommand};
 
@@ -23,7 +24,7 @@ static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;
 
 /// Read, rotate, audit and recover secrets in AWS Secrets Manager, or run a Secrets Manager endpoint on your machine
 #[derive(Parser)]
-#[command(name = "secretcache", version, after_help = EXIT_STATUSES, disable_help_subcommand = true)]
+#[command(name = "secretcache", version, after_help = EXIT_STATUSES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -60,17 +61,20 @@ fn main() -> Exit {
         std::process::exit(error.exit_code());
     });
     let result = match cli.command {
-        Command::Get(get) => get.run().map(|()| Exit::Done).map_err(Failure::from),
-        Command::Policy(policy) => rotation::run(policy.run()),
+        Command::Get(get) => {
+            let done = get.run().map(|()| Exit::Done);
+            rotation::run(&get.service, std::future::ready(done))
+        }
+        Command::Policy(policy) => rotation::run(&policy.service, policy.run()),
         Command::Generate(generate) => generate.run().map(|()| Exit::Done).map_err(Failure::from),
-        Command::Local(local) => local.run().map(|()| Exit::Done).map_err(Failure::from),
-        Command::Rotate(rotate) => rotation::run(rotate.run()),
-        Command::Status(status) => rotation::run(status.run()),
-        Command::Recover(recover) => rotation::run(recover.run()),
-        Command::Adopt(adopt) => rotation::run(adopt.run()),
-        Command::RevokePrevious(revoke) => rotation::run(revoke.run()),
-        Command::Audit(audit) => rotation::run(audit.run()),
-        Command::Access(access) => rotation::run(access.run()),
+        Command::Local(local) => local.run().map(|()| Exit::Done),
+        Command::Rotate(rotate) => rotation::run(&rotate.service, rotate.run()),
+        Command::Status(status) => rotation::run(&status.service, status.run()),
+        Command::Recover(recover) => rotation::run(&recover.service, recover.run()),
+        Command::Adopt(adopt) => rotation::run(&adopt.service, adopt.run()),
+        Command::RevokePrevious(revoke) => rotation::run(&revoke.service, revoke.run()),
+        Command::Audit(audit) => rotation::run(&audit.service, audit.run()),
+        Command::Access(access) => rotation::run(&access.service, access.run()),
     };
     result.unwrap_or_else(|failure| {
         terminal::tell(&format!("secretcache: {}", asked.told(&failure)));

@@ -1,10 +1,12 @@
 //! `secretcache policy`: prints the least-privilege policy for given secrets and principals.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::Args;
 use secretcache_access::collect::Selection;
 use secretcache_access::evaluate::Caller;
+use secretcache_access::permissions::FEATURES;
 use secretcache_access::policy::{Difference, Format, Kind, Scope, compare, compare_shared, render};
 use secretcache_access::reach::Account;
 use secretcache_access::snapshot::Key;
@@ -14,6 +16,7 @@ use crate::access::obtain::{Extras, Files};
 use crate::exit::{Exit, Failure};
 use crate::service::Service;
 use crate::terminal::{on_one_line, print};
+use crate::words::offering;
 
 /// Print the least-privilege policy for an application, a rotation, a key, a secret or an endpoint
 ///
@@ -29,7 +32,7 @@ use crate::terminal::{on_one_line, print};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Policy {
     /// app, rotation, ci, operator, kms, resource or endpoint
-    #[arg(value_name = "KIND")]
+    #[arg(value_name = "KIND", hide_possible_values = true, value_parser = offering(kinds, str::parse::<Kind>))]
     kind: Kind,
 
     /// Secrets: names, ARNs, or paths such as prod/checkout/*
@@ -38,7 +41,7 @@ pub(crate) struct Policy {
 
     /// What the policy must allow, such as read, prefetch or rotate-alternating-users (app, rotation, ci, operator); see
     /// docs/permissions.md [default: by kind]
-    #[arg(long = "feature", value_name = "FEATURE")]
+    #[arg(long = "feature", value_name = "FEATURE", hide_possible_values = true, value_parser = offering(features, any))]
     features: Vec<String>,
 
     /// The administrator's secret, for rotations that need one (app, rotation, ci, operator, endpoint)
@@ -86,11 +89,11 @@ pub(crate) struct Policy {
     account: String,
 
     /// aws, aws-cn or aws-us-gov
-    #[arg(long, value_name = "PARTITION", default_value = "aws")]
+    #[arg(long, value_name = "PARTITION", default_value = "aws", hide_possible_values = true, value_parser = offering(partitions, any))]
     partition: String,
 
     /// json, terraform or cloudformation
-    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    #[arg(long, value_name = "FORMAT", default_value = "json", hide_possible_values = true, value_parser = offering(formats, str::parse::<Format>))]
     format: Format,
 
     /// Name of the resource in Terraform and CloudFormation
@@ -107,17 +110,51 @@ pub(crate) struct Policy {
     offline: Option<PathBuf>,
 
     #[command(flatten)]
-    service: Service,
+    pub(crate) service: Service,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  secretcache policy app --secret 'prod/checkout/*' --account 111122223333 --region eu-central-1 --key arn:aws:kms:…
-  secretcache policy rotation --secret prod/checkout/db --function rotate-checkout --feature rotate-alternating-users \\
-      --master-secret prod/admin --account 111122223333 --region eu-central-1 --format terraform
-  secretcache policy kms --secret 'prod/checkout/*' --reader arn:aws:iam::111122223333:role/checkout --account …
-  secretcache policy app --secret 'prod/checkout/*' --account … --region … --check arn:aws:iam::111122223333:role/checkout
-  secretcache policy resource --secret prod/checkout/db --reader … --check prod/checkout/db --offline account.json";
+  secretcache policy app --secret 'prod/checkout/*' \\
+    --account 111122223333 --region eu-central-1
+  secretcache policy rotation --secret prod/checkout/db \\
+    --feature rotate-alternating-users --master-secret prod/admin \\
+    --feature function --function rotate-checkout \\
+    --account 111122223333 --region eu-central-1 --format terraform
+  secretcache policy kms --secret 'prod/checkout/*' \\
+    --reader arn:aws:iam::111122223333:role/checkout \\
+    --account 111122223333 --region eu-central-1
+  secretcache policy app --secret 'prod/checkout/*' \\
+    --account 111122223333 --region eu-central-1 \\
+    --check arn:aws:iam::111122223333:role/checkout
+  secretcache policy resource --secret prod/checkout/db \\
+    --reader arn:aws:iam::111122223333:role/checkout \\
+    --account 111122223333 --region eu-central-1 \\
+    --check prod/checkout/db --offline account.json
+
+Exit status: 0 printed, 1 failed (the reason is on standard error), 2 wrong usage.
+With --check: 0 nothing differs, 3 not yet (AWS cannot be reached: run it again), 4 something differs.";
+
+fn kinds() -> Vec<&'static str> {
+    Kind::ALL.map(Kind::name).to_vec()
+}
+
+fn features() -> Vec<&'static str> {
+    FEATURES.iter().map(|feature| feature.id).collect()
+}
+
+fn partitions() -> Vec<&'static str> {
+    vec!["aws", "aws-cn", "aws-us-gov"]
+}
+
+fn formats() -> Vec<&'static str> {
+    vec!["json", "terraform", "cloudformation"]
+}
+
+/// Accepts every word. The policy checks it together with the others.
+fn any(text: &str) -> Result<String, Infallible> {
+    Ok(text.to_owned())
+}
 
 /// Checks a resource name. Terraform and CloudFormation both accept these characters.
 fn resource_name(text: &str) -> Result<String, String> {
@@ -130,37 +167,10 @@ fn resource_name(text: &str) -> Result<String, String> {
 }
 
 impl Policy {
-    pub(crate) async fn run(self) -> Result<Exit, Failure> {
-        let by_arn = self.secrets.iter().all(|secret| secret.starts_with("arn:"));
-        let region = match self.secrets.first().and_then(|secret| secret.split(':').nth(3)) {
-            // Use the ARN's Region, unless --region is given: the environment's Region was not meant for it.
-            Some(own) if by_arn && !self.service.has_region() => own.to_owned(),
-            _ => self.service.region().await.unwrap_or_default(),
-        };
-        let scope = Scope {
-            secrets: self.secrets,
-            master_secrets: self.master_secrets,
-            keys: self.keys,
-            master_keys: self.master_keys,
-            readers: self.readers,
-            rotators: self.rotators,
-            administrators: self.administrators,
-            users: self.users,
-            roles: self.roles,
-            functions: self.functions,
-            endpoints: self.endpoints,
-            account: self.account,
-            region,
-            partition: self.partition,
-        };
-        let features: Vec<&str> = if self.features.is_empty() {
-            self.kind.default_features().to_vec()
-        } else {
-            self.features.iter().map(String::as_str).collect()
-        };
-        let document =
-            scope.policy(self.kind, &features).map_err(|error| Failure::usage(error.to_string()))?;
-        let Some(attached_to) = self.check else {
+    /// Prints the policy, or compares it with the policies that are attached.
+    pub(crate) async fn run(&self) -> Result<Exit, Failure> {
+        let (scope, document) = self.wanted().await?;
+        let Some(attached_to) = self.check.clone() else {
             let text = render(&document, self.kind, self.format, &self.name);
             print(&text)?;
             return Ok(Exit::Done);
@@ -173,7 +183,7 @@ impl Policy {
         };
         // A snapshot in a file is always read in full.
         let selection = if self.offline.is_some() { Selection::All } else { selection };
-        let files = Files::offline(self.offline);
+        let files = Files::offline(self.offline.clone());
         let snapshot = files.obtain(selection, Extras::default(), &self.service).await?.snapshot;
         let wanted = Document::from_json(document).map_err(|error| Failure::usage(error.to_string()))?;
         let differences = differences(self.kind, &scope, &wanted, &snapshot, &attached_to)?;
@@ -184,6 +194,40 @@ impl Policy {
         let lines = differences.iter().map(|difference| on_one_line(&difference.to_string()) + "\n");
         print(&lines.collect::<String>())?;
         Ok(Exit::Attention)
+    }
+
+    /// Returns the policy, and the scope that it was made for.
+    pub(crate) async fn wanted(&self) -> Result<(Scope, serde_json::Value), Failure> {
+        let by_arn = self.secrets.iter().all(|secret| secret.starts_with("arn:"));
+        let region = match self.secrets.first().and_then(|secret| secret.split(':').nth(3)) {
+            // Use the ARN's Region, unless --region is given: the environment's Region was not meant for it.
+            Some(own) if by_arn && !self.service.has_region() => own.to_owned(),
+            _ => self.service.region().await.unwrap_or_default(),
+        };
+        let scope = Scope {
+            secrets: self.secrets.clone(),
+            master_secrets: self.master_secrets.clone(),
+            keys: self.keys.clone(),
+            master_keys: self.master_keys.clone(),
+            readers: self.readers.clone(),
+            rotators: self.rotators.clone(),
+            administrators: self.administrators.clone(),
+            users: self.users.clone(),
+            roles: self.roles.clone(),
+            functions: self.functions.clone(),
+            endpoints: self.endpoints.clone(),
+            account: self.account.clone(),
+            region,
+            partition: self.partition.clone(),
+        };
+        let features: Vec<&str> = if self.features.is_empty() {
+            self.kind.default_features().to_vec()
+        } else {
+            self.features.iter().map(String::as_str).collect()
+        };
+        let document =
+            scope.policy(self.kind, &features).map_err(|error| Failure::usage(error.to_string()))?;
+        Ok((scope, document))
     }
 }
 

@@ -22,9 +22,18 @@ pub(crate) use rotate::Rotate;
 pub(crate) use status::{Status, inspect};
 
 use crate::exit::{Exit, Failure};
+use crate::service::Service;
 
-/// Runs a command to completion.
-pub(crate) fn run(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+/// Runs a command to completion. A failure of the service names the endpoint or the Region of `service`.
+pub(crate) fn run(
+    service: &Service,
+    command: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(command)
+    runtime.block_on(async {
+        match command.await {
+            Err(failure) => Err(service.explain(failure).await),
+            done => done,
+        }
+    })
 }

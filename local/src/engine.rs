@@ -4,6 +4,7 @@ mod beginning;
 mod rotations;
 mod trouble;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use rand::SeedableRng;
@@ -142,6 +143,14 @@ impl Engine {
             let present = store.all().filter(|(_, secret)| !secret.is_gone(now));
             let secrets: Vec<_> = present.map(|(scope, secret)| story::shown(scope, secret)).collect();
             serde_json::json!({ "secrets": secrets })
+        })
+    }
+
+    /// Returns the Regions that have secrets.
+    pub(crate) fn regions(&self) -> BTreeSet<String> {
+        self.look(|store, now| {
+            let present = store.all().filter(|(_, secret)| !secret.is_gone(now));
+            present.map(|(scope, _)| scope.region.clone()).collect()
         })
     }
 

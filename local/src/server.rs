@@ -1,5 +1,6 @@
 //! The HTTP server: accepts connections and passes requests to the service.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -94,6 +95,11 @@ impl Server {
     /// Returns a problem that does not prevent serving: the data file cannot grow.
     pub fn warning(&self) -> Option<&str> {
         self.service.engine().warning.as_deref()
+    }
+
+    /// Returns the Regions that have secrets. A request reaches only those of the Region that it is signed for.
+    pub fn regions(&self) -> BTreeSet<String> {
+        self.service.engine().regions()
     }
 
     /// Returns the endpoint URL for clients.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::document::Document;
+use crate::error::{Error, ErrorKind};
 
 /// What a rotation will require of a resource.
 #[derive(Clone, Copy, Debug)]
@@ -68,12 +69,15 @@ pub struct Finding {
     /// The statement that fixes it, for someone with the privileges to run it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
+    /// The kind of the error that the problem was seen as, if it was an error.
+    #[serde(skip)]
+    pub kind: Option<ErrorKind>,
 }
 
 impl Finding {
     /// Makes a finding without a fix, for a person to decide.
     pub fn new(problem: impl Into<String>) -> Self {
-        Self { problem: problem.into(), fix: None }
+        Self { problem: problem.into(), fix: None, kind: None }
     }
 
     /// Adds the statement that fixes the problem.
@@ -81,5 +85,11 @@ impl Finding {
     pub fn fixed_by(mut self, statement: impl Into<String>) -> Self {
         self.fix = Some(statement.into());
         self
+    }
+}
+
+impl From<&Error> for Finding {
+    fn from(error: &Error) -> Self {
+        Self { kind: Some(error.kind()), ..Self::new(error.in_full()) }
     }
 }

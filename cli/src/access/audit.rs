@@ -1,5 +1,8 @@
 //! `secretcache audit`: checks how secrets are protected, and how to fix what is wrong.
 
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+
 use clap::{ArgGroup, Args, ValueEnum};
 use secretcache_access::audit::{Report, Severity, audit};
 use secretcache_access::checks::CHECKS;
@@ -12,6 +15,7 @@ use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::rotation::note;
 use crate::service::Service;
 use crate::terminal::{print, print_json};
+use crate::words::offering;
 
 /// Check how secrets are protected: key, access, trail, network, rotation and use, with the command that fixes each finding
 ///
@@ -38,15 +42,15 @@ pub(crate) struct Audit {
     format: Format,
 
     /// Exit with status 4 if any shown finding is at least this severe: info, low, medium, high or critical
-    #[arg(long, value_name = "SEVERITY", default_value = "low")]
+    #[arg(long, value_name = "SEVERITY", default_value = "low", hide_possible_values = true, value_parser = offering(severities, str::parse::<Severity>))]
     fail_on: Severity,
 
     /// Show findings that are at least this severe
-    #[arg(long, value_name = "SEVERITY", default_value = "info")]
+    #[arg(long, value_name = "SEVERITY", default_value = "info", hide_possible_values = true, value_parser = offering(severities, str::parse::<Severity>))]
     min_severity: Severity,
 
     /// Run only these checks: ids such as key.default, or subjects such as key, access, trail or network
-    #[arg(long, value_name = "CHECKS", value_delimiter = ',')]
+    #[arg(long, value_name = "CHECKS", value_delimiter = ',', hide_possible_values = true, value_parser = offering(checks, any))]
     only: Vec<String>,
 
     /// Read each value and log in with it: finds credentials that fail, missing fields, the same credential in two secrets, and
@@ -76,7 +80,7 @@ pub(crate) struct Audit {
     files: Files,
 
     #[command(flatten)]
-    service: Service,
+    pub(crate) service: Service,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -209,10 +213,27 @@ fn is_of(only: &str, id: &str) -> bool {
     id == only || id.split_once('.').is_some_and(|(subject, _)| subject == only)
 }
 
+fn severities() -> Vec<&'static str> {
+    vec!["info", "low", "medium", "high", "critical"]
+}
+
+/// The subjects, then the checks.
+fn checks() -> Vec<&'static str> {
+    let ids = || CHECKS.iter().copied().flatten().map(|check| check.id);
+    let subjects: BTreeSet<_> = ids().filter_map(|id| Some(id.split_once('.')?.0)).collect();
+    subjects.into_iter().chain(ids()).collect()
+}
+
+/// Accepts every word; [`Audit::run`] names one that is no check.
+fn any(text: &str) -> Result<String, Infallible> {
+    Ok(text.to_owned())
+}
+
 const EXAMPLES: &str = "\
 Examples:
   secretcache audit prod/checkout/db
   secretcache audit --prefix prod/ --fail-on high
   secretcache audit --prefix prod/ --only trail,alarm
   secretcache audit --all --format sarif > secrets.sarif
-  secretcache audit --all --save account.json && secretcache audit --all --offline account.json --format html > audit.html";
+  secretcache audit --all --save account.json
+  secretcache audit --all --offline account.json --format html > audit.html";

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 use secretcache_access::Snapshot;
-use secretcache_access::collect::{Collected, Options, Selection, Variable, collect};
+use secretcache_access::collect::{CollectError, Collected, Options, Selection, Variable, collect};
 
 use crate::exit::Failure;
 use crate::service::Service;
@@ -83,7 +83,7 @@ impl Files {
             collect(&config, connector, &options, &|what, done, count| progress.show(what, done, count))
                 .await;
         progress.clear();
-        let Collected { snapshot, variables, missing } = collected.map_err(failed)?;
+        let Collected { snapshot, variables, missing } = collected.map_err(not_collected)?;
         Ok(Obtained { snapshot, variables, missing })
     }
 
@@ -96,6 +96,10 @@ impl Files {
 
 fn failed(error: impl ToString) -> Failure {
     Failure::from(Box::<dyn std::error::Error>::from(error.to_string()))
+}
+
+fn not_collected(error: CollectError) -> Failure {
+    if error.is_temporary() { Failure::temporary(error.to_string()) } else { failed(error) }
 }
 
 fn read(file: &Path) -> Result<Snapshot, Failure> {

@@ -9,7 +9,7 @@ use super::arguments::RotationArgs;
 use super::batch::each;
 use super::next::{Asked, quoted};
 use super::prepared::{Intent, Prepared, connect};
-use super::report::{findings, print};
+use super::report::{add_options, findings, print};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
@@ -44,7 +44,7 @@ pub(crate) struct Adopt {
     arguments: RotationArgs,
 
     #[command(flatten)]
-    service: Service,
+    pub(crate) service: Service,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,7 +64,7 @@ impl Adopt {
             print(self.json, &adopted, &lines(&adopted))?;
             return Ok(exit(&adopted));
         };
-        each(&store, prefix, self.json, async |name| {
+        each(&store, &self.service, prefix, self.json, async |name| {
             let adopted = self.adopt(&store, name).await?;
             Ok((exit(&adopted), lines(&adopted), adopted))
         })
@@ -75,6 +75,7 @@ impl Adopt {
         let prepared = Prepared::prepare(store, id, &self.arguments, Intent::Mending).await?;
         let subject = prepared.subject();
         let mut adoption = subject.inspect_adoption(&prepared.details, self.change_ownership).await?;
+        add_options(&mut adoption.findings);
         Asked::of_process().complete_fixes(&mut adoption.findings);
         let is_done = !self.dry_run && adoption.findings.is_empty();
         if is_done {
@@ -114,4 +115,5 @@ const EXAMPLES: &str = "\
 Examples:
   secretcache adopt prod/checkout/db --dry-run
   secretcache adopt --prefix prod/ --dry-run --json
-  secretcache adopt prod/checkout/db --strategy alternating-users --change-ownership";
+  secretcache adopt prod/checkout/db \\
+    --strategy alternating-users --change-ownership";

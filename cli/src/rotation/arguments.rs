@@ -9,17 +9,18 @@ use secretcache_rotation::{
 };
 
 use crate::exit::Failure;
+use crate::words::offering;
 
 /// The options of a rotation.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Rotation")]
 pub(crate) struct RotationArgs {
     /// single-user, alternating-users, dual-password or api-key [default: inferred from the rotation function's name]
-    #[arg(long, value_name = "STRATEGY", value_parser = strategy)]
+    #[arg(long, value_name = "STRATEGY", hide_possible_values = true, value_parser = offering(strategies, strategy))]
     pub(crate) strategy: Option<StrategyName>,
 
-    /// Kind of server, if the secret has no "engine": postgres, mariadb, mysql, redis, ...
-    #[arg(long, value_name = "ENGINE", value_parser = engine)]
+    /// Kind of server, if the secret has no "engine"
+    #[arg(long, value_name = "ENGINE", value_parser = offering(engines, engine))]
     engine: Option<Resource>,
 
     /// Secret with the administrator's credential [default: the one that "masterarn" names]
@@ -177,6 +178,14 @@ fn strategy(name: &str) -> Result<StrategyName, String> {
         let names = StrategyName::ALL.map(StrategyName::name).join(", ");
         format!("{name:?} is not a strategy; use one of {names}")
     })
+}
+
+fn strategies() -> Vec<&'static str> {
+    StrategyName::ALL.map(StrategyName::name).to_vec()
+}
+
+fn engines() -> Vec<&'static str> {
+    Resource::engines().collect()
 }
 
 fn engine(name: &str) -> Result<Resource, String> {

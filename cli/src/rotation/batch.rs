@@ -6,11 +6,13 @@ use serde::Serialize;
 use super::next::Asked;
 use super::report::{note, print};
 use crate::exit::{Exit, Failure};
+use crate::service::Service;
 
 /// Runs `one` for every secret whose name starts with `prefix`, and prints all results together. `one` returns an exit
 /// status, lines for people, and the result itself. A failure is reported, and the other secrets still run.
 pub(crate) async fn each<T: Serialize>(
     store: &AwsStore,
+    service: &Service,
     prefix: &str,
     json: bool,
     one: impl AsyncFn(&str) -> Result<(Exit, String, T), Failure>,
@@ -25,6 +27,7 @@ pub(crate) async fn each<T: Serialize>(
                 all.push(serde_json::to_value(result).map_err(std::io::Error::from)?);
             }
             Err(failure) => {
+                let failure = service.explain(failure).await;
                 worst = worst.worse(Exit::Partly);
                 note(&format!("{name}: {failure}"));
                 let mut result = asked.json(&failure);

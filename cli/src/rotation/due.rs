@@ -100,7 +100,7 @@ impl Due {
             let arguments = RotationArgs::from_entry(&entry).map_err(|failure| wrong(&failure))?;
             arguments.settings().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
             arguments.options().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
-            jobs.push_back(Job { place: jobs.len(), entry, arguments });
+            jobs.push_back(Job { place: jobs.len(), entry, arguments, service: service.clone() });
         }
         let store = connect(service).await?;
         let now = Timestamp::now();
@@ -143,13 +143,18 @@ struct Job {
     place: usize,
     entry: Entry,
     arguments: RotationArgs,
+    service: Service,
 }
 
 impl Job {
     async fn run(&self, store: &AwsStore, now: Timestamp, dry_run: bool) -> Line {
-        self.rotate(store, now, dry_run)
-            .await
-            .unwrap_or_else(|failure| Line::new(self.entry.id.clone(), Outcome::Failed, failure.to_string()))
+        match self.rotate(store, now, dry_run).await {
+            Ok(line) => line,
+            Err(failure) => {
+                let failure = self.service.explain(failure).await;
+                Line::new(self.entry.id.clone(), Outcome::Failed, failure.to_string())
+            }
+        }
     }
 
     async fn rotate(&self, store: &AwsStore, now: Timestamp, dry_run: bool) -> Result<Line, Failure> {

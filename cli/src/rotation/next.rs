@@ -77,9 +77,13 @@ impl Asked {
 
     /// Returns the secret: the first word that is neither an option nor an option's value.
     fn secret(&self) -> Option<&str> {
+        // The first word after these is no secret.
+        let is_of_secret = |command: &String| !["local", "policy", "generate"].contains(&command.as_str());
+        self.words.get(1).filter(|command| is_of_secret(command))?;
         let mut words = self.words.iter().skip(2);
         while let Some(word) = words.next() {
             match word.strip_prefix("--") {
+                None if ["-f", "-s"].contains(&word.as_str()) => drop(words.next()),
                 None => return Some(word),
                 Some(name) if takes_value(name) => drop(words.next()),
                 Some(_) => {}
@@ -111,10 +115,13 @@ impl Asked {
         if let Some(advice) = &failure.advice {
             return Some(self.complete(advice));
         }
+        let kind = failure.kind?;
+        if matches!(kind, ErrorKind::Conflict | ErrorKind::Unavailable | ErrorKind::Abandoned) {
+            return Some(self.again());
+        }
         let id = quoted(self.secret()?);
         let command = self.words.get(1)?;
-        Some(match failure.kind? {
-            ErrorKind::Conflict | ErrorKind::Unavailable | ErrorKind::Abandoned => self.again(),
+        Some(match kind {
             // A permission that the service denies here, it denies to every other command too.
             ErrorKind::Denied if failure.is_of_service => return None,
             ErrorKind::Refused if command != "recover" => self.complete(&format!("secretcache recover {id}")),
@@ -142,7 +149,7 @@ impl Asked {
     pub(crate) fn told(&self, failure: &Failure) -> String {
         let text = failure.to_string();
         let is_about_secret = failure.kind.is_some() && failure.exit != Exit::Usage;
-        match self.secret().filter(|id| is_about_secret && !text.contains(id)) {
+        match self.secret().filter(|id| is_about_secret && !mentions(&text, id)) {
             Some(id) => format!("{id}: {text}"),
             None => text,
         }
@@ -161,6 +168,15 @@ impl Asked {
         }
         json!({ "error": error })
     }
+}
+
+/// Whether a text contains a name, and not only as part of another word.
+fn mentions(text: &str, name: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || "/_+=@-".contains(c);
+    text.match_indices(name).any(|(start, _)| {
+        let (before, after) = (&text[..start], &text[start + name.len()..]);
+        !before.ends_with(is_of_name) && !after.starts_with(is_of_name)
+    })
 }
 
 fn takes_value(name: &str) -> bool {
@@ -202,6 +218,26 @@ mod tests {
             asked.complete("secretcache rotate db --strategy dual-password --dry-run"),
             "secretcache rotate db --strategy dual-password --dry-run --no-tls --ca-file=a.pem"
         );
+    }
+
+    #[test]
+    fn a_failure_names_its_secret_even_if_the_name_is_short() {
+        assert!(
+            mentions("secret db: not found", "db") && mentions("arn:aws:x:secret:db-AbCdEf", "db-AbCdEf")
+        );
+        assert!(!mentions("the database is gone", "a") && !mentions("prod/db: gone", "db"));
+    }
+
+    #[test]
+    fn the_secret_is_no_value_of_an_option() {
+        for line in
+            ["get -f password db", "get --field password db", "get db -s AWSPENDING", "get -s A db --json"]
+        {
+            assert_eq!(asked(&format!("secretcache {line}")).secret(), Some("db"), "{line}");
+        }
+        for line in ["local export --data a", "policy app --secret db"] {
+            assert_eq!(asked(&format!("secretcache {line}")).secret(), None, "{line}");
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) struct Recover {
     arguments: RotationArgs,
 
     #[command(flatten)]
-    service: Service,
+    pub(crate) service: Service,
 }
 
 #[derive(Debug, Serialize)]
@@ -140,4 +140,5 @@ Examples:
   secretcache recover prod/checkout/db --dry-run
   secretcache recover prod/checkout/db
   secretcache recover prod/checkout/db --keep-current
-  secretcache recover prod/checkout/db --administrator --master-secret prod/checkout/admin";
+  secretcache recover prod/checkout/db --administrator \\
+    --master-secret prod/checkout/admin";

@@ -5,6 +5,7 @@ use std::io;
 use secretcache_rotation::{Finding, Observer, Progress};
 use serde::Serialize;
 
+use crate::exit::option_for;
 use crate::terminal;
 
 /// Prints a result as JSON, or as lines for people.
@@ -17,6 +18,15 @@ pub(crate) fn print(json: bool, result: &impl Serialize, lines: &str) -> io::Res
 }
 
 pub(crate) use crate::terminal::tell as note;
+
+/// Adds the option that addresses a problem, as to the message of a failure.
+pub(crate) fn add_options(findings: &mut [Finding]) {
+    for finding in findings {
+        if let Some(option) = finding.kind.and_then(option_for) {
+            finding.problem = format!("{}; {option}", finding.problem);
+        }
+    }
+}
 
 /// Formats problems, each with the statement that fixes it.
 pub(crate) fn findings(findings: &[Finding]) -> String {

@@ -31,7 +31,7 @@ pub(crate) struct RevokePrevious {
     arguments: RotationArgs,
 
     #[command(flatten)]
-    service: Service,
+    pub(crate) service: Service,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,4 +74,5 @@ impl RevokePrevious {
 const EXAMPLES: &str = "\
 Examples:
   secretcache revoke-previous prod/checkout/db
-  secretcache rotate prod/checkout/db --strategy dual-password && secretcache revoke-previous prod/checkout/db";
+  secretcache rotate prod/checkout/db --strategy dual-password &&
+    secretcache revoke-previous prod/checkout/db";

@@ -8,7 +8,7 @@ use super::arguments::RotationArgs;
 use super::due::Due;
 use super::next::Asked;
 use super::prepared::{Intent, Prepared, connect};
-use super::report::{Steps, findings, note, print};
+use super::report::{Steps, add_options, findings, note, print};
 use super::rotated::Rotated;
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
@@ -55,7 +55,7 @@ pub(crate) struct Rotate {
     arguments: RotationArgs,
 
     #[command(flatten)]
-    service: Service,
+    pub(crate) service: Service,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -115,6 +115,7 @@ impl Rotate {
             HowClients::FixedUser => Clients::FixedUser,
         });
         let mut forecast = prepared.subject().forecast(chosen, clients).await?;
+        add_options(&mut forecast.findings);
         Asked::of_process().complete_fixes(&mut forecast.findings);
         print(self.json, &forecast, &lines(id, &forecast))?;
         Ok(if forecast.findings.is_empty() { Exit::Done } else { Exit::Attention })
@@ -134,8 +135,8 @@ fn check(file: &str, json: bool) -> Result<Exit, Failure> {
 
 fn lines(id: &str, forecast: &Forecast) -> String {
     let strategy = forecast.strategy.name();
-    let server = if forecast.server.is_empty() { "its resource" } else { &forecast.server };
-    let mut text = format!("{id}: nothing was changed. With {strategy} on {server}, a rotation would\n");
+    let on = if forecast.server.is_empty() { String::new() } else { format!(" on {}", forecast.server) };
+    let mut text = format!("{id}: nothing was changed. With {strategy}{on}, a rotation would\n");
     for step in &forecast.steps {
         text += &format!("  {:<13} {}\n", step.step, step.what);
     }
@@ -149,6 +150,9 @@ fn lines(id: &str, forecast: &Forecast) -> String {
         text += &format!("Note: {warning}\n");
     }
     let recommendation = &forecast.recommendation;
+    if !recommendation.is_known {
+        return text + &format!("Cannot tell which strategy fits: {}\n", recommendation.reason);
+    }
     let verb = if recommendation.strategy == forecast.strategy { "fits" } else { "would fit better" };
     text += &format!("{} {verb}: {}\n", recommendation.strategy.name(), recommendation.reason);
     text
@@ -158,7 +162,8 @@ const EXAMPLES: &str = "\
 Examples:
   secretcache rotate prod/checkout/db --dry-run
   secretcache rotate prod/checkout/db --strategy single-user
-  secretcache rotate prod/checkout/db --strategy alternating-users --master-secret prod/checkout/admin
+  secretcache rotate prod/checkout/db \\
+    --strategy alternating-users --master-secret prod/checkout/admin
   secretcache rotate prod/mail/key --strategy api-key --provider mail.toml
   secretcache rotate --check mail.toml
   secretcache rotate prod/checkout/db --strategy single-user --resume

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
+use secretcache::AWSCURRENT;
 use secretcache_rotation::operate::{Health, Inspection, Login, Outcome};
 use secretcache_rotation::{AwsStore, Error, ErrorKind, SecretStore};
 use serde::Serialize;
@@ -56,7 +57,7 @@ pub(crate) struct Status {
     arguments: RotationArgs,
 
     #[command(flatten)]
-    service: Service,
+    pub(crate) service: Service,
 }
 
 #[derive(Debug, Serialize)]
@@ -80,11 +81,22 @@ impl Status {
         }
         let id = self.secret_id.as_deref().unwrap_or_default();
         let outcome = if self.wait { self.wait_for(&store, id).await? } else { None };
-        let inspection = self.inspect(&store, id).await?;
+        let inspection = match self.inspect(&store, id).await {
+            // The outcome is known from the labels.
+            Err(failure) if outcome.is_some() && !failure.is_of_service && failure.exit != Exit::Usage => {
+                note(&format!("{id}: could not log in: {failure}"));
+                Inspection::of_labels(&store.details(id).await?, None, Timestamp::now())?
+            }
+            inspection => inspection?,
+        };
         let exit = match outcome {
             Some(Outcome::Succeeded) => Exit::Done,
             Some(Outcome::Failed) => Exit::Failed,
             Some(Outcome::Pending) => Exit::NotYet,
+            // Nothing had to be waited for, and a login that could not be tried says nothing about a rotation.
+            None if self.wait && exit(&inspection) == Exit::NotYet && !is_under_way(&inspection) => {
+                Exit::Done
+            }
             None => exit(&inspection),
         };
         let mut text = lines(&inspection);
@@ -116,7 +128,7 @@ impl Status {
     }
 
     async fn many(&self, store: &AwsStore, prefix: &str) -> Result<Exit, Failure> {
-        each(store, prefix, self.json, async |name| {
+        each(store, &self.service, prefix, self.json, async |name| {
             let inspection = self.inspect(store, name).await?;
             Ok((exit(&inspection), lines(&inspection), Report { inspection, outcome: None, error: None }))
         })
@@ -207,6 +219,10 @@ async fn is_listed(store: &AwsStore, id: &str, version: &str) -> bool {
     store.list_versions(id).await.is_ok_and(|all| all.iter().any(|listed| listed.id == version))
 }
 
+fn is_under_way(inspection: &Inspection) -> bool {
+    inspection.verdict.health == Health::Rotating
+}
+
 fn exit(inspection: &Inspection) -> Exit {
     match inspection.verdict.health {
         Health::Good => Exit::Done,
@@ -237,7 +253,7 @@ fn lines(inspection: &Inspection) -> String {
         let login = match &version.login {
             Login::Accepted => format!("logs in as {holder}"),
             Login::Refused => format!("refused as {holder}"),
-            Login::NotTried => format!("for {holder}, not tried"),
+            Login::NotTried => "login not tried".to_owned(),
             Login::NoValue => "has no value yet".to_owned(),
             Login::Unusable(reason) | Login::Unreachable(reason) => reason.clone(),
             _ => String::new(),
@@ -247,13 +263,16 @@ fn lines(inspection: &Inspection) -> String {
     }
     let schedule = inspection.schedule.as_deref().unwrap_or("no schedule");
     let rotation = if inspection.rotation_enabled { "on" } else { "off" };
-    let or_never = |time: &Option<String>| time.clone().unwrap_or_else(|| "never".to_owned());
-    text += &format!(
-        "  rotation {rotation} in Secrets Manager, {schedule}; last {}",
-        or_never(&inspection.last_rotated)
-    );
+    // The service has dates only of the rotations that it started itself.
+    let last = inspection.last_rotated.as_deref().unwrap_or("never");
+    text +=
+        &format!("  rotation {rotation} in Secrets Manager, {schedule}; last rotation it started: {last}");
     if let Some(next) = &inspection.next_rotation {
         text += &format!(", next by {next}");
+    }
+    let current = inspection.versions.iter().find(|version| version.has(AWSCURRENT));
+    if let Some(created) = current.and_then(|current| current.created.as_deref()) {
+        text += &format!("; AWSCURRENT was created {created}");
     }
     text + "\n"
 }
@@ -263,5 +282,6 @@ Examples:
   secretcache status prod/checkout/db
   secretcache status --prefix prod/ --no-login
   secretcache status prod/checkout/db --wait --timeout 120
-  aws secretsmanager rotate-secret --secret-id prod/checkout/db --query VersionId --output text |
+  aws secretsmanager rotate-secret --secret-id prod/checkout/db \\
+    --query VersionId --output text |
     xargs -I{} secretcache status prod/checkout/db --wait --version-id {}";

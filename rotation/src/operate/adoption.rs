@@ -109,7 +109,7 @@ impl RotationContext<'_> {
                 return Ok(adoption);
             }
             Err(error) => {
-                adoption.findings.push(Finding::new(error.in_full()));
+                adoption.findings.push(Finding::from(&error));
                 return Ok(adoption);
             }
         }
@@ -129,7 +129,7 @@ impl RotationContext<'_> {
             }
         };
         if let Err(error) = outcome {
-            adoption.findings.push(Finding::new(error.in_full()));
+            adoption.findings.push(Finding::from(&error));
         }
         Ok(adoption)
     }

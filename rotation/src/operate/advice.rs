@@ -42,8 +42,17 @@ pub struct Recommendation {
     /// The strategy.
     #[serde(serialize_with = "by_name")]
     pub strategy: StrategyName,
-    /// The reason, in a sentence.
+    /// The reason, in a sentence. If the strategy is a guess, why no better one can be recommended.
     pub reason: String,
+    /// Whether enough is known about the resource to recommend a strategy.
+    pub is_known: bool,
+}
+
+impl Recommendation {
+    /// The strategy that needs least, if the resource could not be examined.
+    pub(crate) fn unknown(reason: String) -> Self {
+        Self { strategy: StrategyName::SingleUser, reason, is_known: false }
+    }
 }
 
 pub(crate) fn by_name<S: Serializer>(strategy: &StrategyName, to: S) -> Result<S::Ok, S::Error> {
@@ -63,7 +72,8 @@ pub(crate) fn by_name<S: Serializer>(strategy: &StrategyName, to: S) -> Result<S
 /// ```
 pub fn recommend(situation: Situation) -> Recommendation {
     let Situation { dual_passwords, has_accounts, has_administrator, clients, .. } = situation;
-    let because = |strategy, reason: &str| Recommendation { strategy, reason: reason.to_owned() };
+    let because =
+        |strategy, reason: &str| Recommendation { strategy, reason: reason.to_owned(), is_known: true };
     if situation.is_key {
         return because(
             StrategyName::ApiKey,

@@ -92,21 +92,35 @@ impl RotationContext<'_> {
             ..Situation::default()
         };
         let mut server = String::new();
+        // Nothing is known about a server that was not asked.
+        let mut unseen = match (self.backend, login) {
+            (Backend::Target(_), None) => look.findings.first().map(|finding| finding.problem.clone()),
+            _ => None,
+        };
         if let (Backend::Target(target), Some(login)) = (self.backend, login) {
             let requirements =
                 Requirements { keeps_former: true, ..Requirements::new(login, &current.document) };
-            let seen = look.diagnose(target, requirements).await?;
+            let seen = match look.diagnose(target, requirements).await {
+                Ok(seen) => seen,
+                Err(error) => {
+                    unseen = Some(error.in_full());
+                    Diagnosis::default()
+                }
+            };
             situation.has_accounts = target.accounts().is_some();
             situation.dual_passwords = seen.dual_passwords;
             situation.may_keep_former = seen.findings.is_empty();
             server = seen.server;
         }
-        let recommendation = recommend(situation);
+        let recommendation = match &unseen {
+            Some(reason) => Recommendation::unknown(format!("the server could not be examined ({reason})")),
+            None => recommend(situation),
+        };
         let strategy = strategy.unwrap_or(recommendation.strategy);
         look.subject.strategy = strategy;
         let whose = if server.is_empty() { "this resource" } else { &server };
         let problem = match strategy {
-            StrategyName::DualPassword if !situation.dual_passwords => {
+            StrategyName::DualPassword if !situation.dual_passwords && unseen.is_none() => {
                 Some(format!("{whose} supports one password per user; choose another strategy"))
             }
             StrategyName::AlternatingUsers if !situation.has_accounts => {
@@ -168,7 +182,7 @@ impl Look<'_> {
             Ok(Probe::Refused) => {
                 self.findings.push(Finding::new("the resource refuses the administrator's credential"));
             }
-            Err(error) => self.findings.push(Finding::new(error.in_full())),
+            Err(error) => self.findings.push(Finding::from(&error)),
         }
         Ok(None)
     }
@@ -180,7 +194,7 @@ impl Look<'_> {
                 let fix = format!("secretcache recover {}", self.subject.secret_id);
                 self.findings.push(Finding::new("the resource refuses AWSCURRENT").fixed_by(fix));
             }
-            Err(error) => self.findings.push(Finding::new(error.in_full())),
+            Err(error) => self.findings.push(Finding::from(&error)),
         }
         Ok(false)
     }
@@ -191,16 +205,14 @@ impl Look<'_> {
         target: &dyn Target,
         requirements: Requirements<'_>,
     ) -> Result<Diagnosis, Error> {
-        match target.diagnose(requirements).await {
-            Ok(diagnosis) => Ok(diagnosis),
-            Err(error) => {
-                let finding = Finding::new(error.in_full());
-                if !self.findings.contains(&finding) {
-                    self.findings.push(finding);
-                }
-                Ok(Diagnosis::default())
+        let diagnosis = target.diagnose(requirements).await;
+        if let Err(error) = &diagnosis {
+            let finding = Finding::from(error);
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
             }
         }
+        diagnosis
     }
 
     /// Returns the user in the new version.
@@ -216,7 +228,7 @@ impl Look<'_> {
         match other_user(self.subject.settings.users.as_ref(), current, previous.as_ref()) {
             Ok(user) => Ok(Some(user.to_string())),
             Err(error) => {
-                self.findings.push(Finding::new(error.in_full()));
+                self.findings.push(Finding::from(&error));
                 Ok(None)
             }
         }
@@ -244,7 +256,8 @@ impl Look<'_> {
         if strategy != StrategyName::AlternatingUsers {
             let found = self
                 .diagnose(target, Requirements { keeps_former, ..Requirements::new(login, current) })
-                .await?;
+                .await
+                .unwrap_or_default();
             self.findings.extend(found.findings);
             self.warnings.extend(found.warnings);
             return Ok(());
@@ -259,7 +272,7 @@ impl Look<'_> {
         let other = current.with("username", user)?;
         let requirements =
             Requirements { other: Some(&other), keeps_former, ..Requirements::new(admin, current) };
-        let found = self.diagnose(target, requirements).await?;
+        let found = self.diagnose(target, requirements).await.unwrap_or_default();
         // Without the permission to look up users, it cannot be checked who the other one belongs to.
         let may_look = found.findings.is_empty();
         self.findings.extend(found.findings);
@@ -280,7 +293,7 @@ impl Look<'_> {
         let is_known = match accounts.user_status(admin, &other, &mark(&self.state.arn)).await {
             Ok(status) => self.subject.versions(self.state).know(target, &other, status).await?,
             Err(error) => {
-                self.findings.push(Finding::new(error.in_full()));
+                self.findings.push(Finding::from(&error));
                 return Ok(());
             }
         };
@@ -316,7 +329,7 @@ impl Look<'_> {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
             Err(error) => {
-                self.findings.push(Finding::new(error.in_full()));
+                self.findings.push(Finding::from(&error));
                 Ok(())
             }
         }

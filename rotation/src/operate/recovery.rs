@@ -196,7 +196,7 @@ impl RotationContext<'_> {
             let requirements =
                 Requirements { login: &admin, user: current, other: None, keeps_former: false };
             if let Ok(diagnosis) = target.diagnose(requirements).await
-                && let Some(Finding { problem, fix }) = diagnosis.findings.into_iter().next()
+                && let Some(Finding { problem, fix, .. }) = diagnosis.findings.into_iter().next()
             {
                 let fix = fix.map(|fix| format!("; fix it with: {fix}")).unwrap_or_default();
                 let text =
