@@ -1,5 +1,6 @@
 //! Exports the secrets of a running endpoint, or of a data file, as a seed file.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -103,14 +104,19 @@ pub async fn export_running(
             "it uses the certificate of a certificate authority (CA:TRUE), which is not allowed for a server; create one with the extension basicConstraints=CA:FALSE, and pass it, or the authority that signed it, with --ca-file"
                 .to_owned(),
         )),
-        Ok(Err(error)) if is_https => Err(unreachable(format!(
-            "it is unreachable ({error}); is secretcache local running there, and is --ca-file the authority of its certificate?"
+        Ok(Err(error)) if is_of_tls(&*error) => Err(failed(format!(
+            "TLS with it failed ({error}); pass the authority of its certificate with --ca-file, or use http:// if it has none"
         ))),
         Ok(Err(error)) => {
             Err(unreachable(format!("it is unreachable ({error}); is secretcache local running there?")))
         }
         Err(_) => Err(unreachable(format!("it did not answer within {} s", PATIENCE.as_secs()))),
     }
+}
+
+/// Whether the handshake of TLS failed: rustls reports that as invalid data.
+fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
 }
 
 async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(

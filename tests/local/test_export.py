@@ -122,7 +122,13 @@ def test_what_cannot_be_exported_is_told_with_what_to_do(run, tmp_path, options)
     assert "started without --control" in export("--endpoint-url", endpoint.url, fails=True)
     assert endpoint.stop() == 0
     assert "is secretcache local running there?" in export("--endpoint-url", endpoint.url, fails=True)
-    assert "--ca-file" in export("--endpoint-url", "https://127.0.0.1:1", fails=True)
+    assert "is secretcache local running there?" in export(
+        "--endpoint-url", "https://127.0.0.1:1", fails=True
+    )
+    # An endpoint without TLS is there, but not by https.
+    plain = run("--control")
+    error = export("--endpoint-url", plain.url.replace("http:", "https:"), fails=True)
+    assert "use http://" in error and "--ca-file" in error
     assert "http://" in export("--endpoint-url", "ftp://127.0.0.1:1", fails=True)
     error = export("--endpoint-url", endpoint.url, "--output", "/nowhere/x", fails=True)
     assert endpoint.url in error
