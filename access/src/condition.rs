@@ -432,6 +432,23 @@ mod tests {
     }
 
     #[test]
+    fn an_equal_value_is_neither_greater_nor_less() {
+        let mut context = Context::closed();
+        context.set("k", "10");
+        for (operator, expected) in [
+            ("NumericEquals", Truth::Yes),
+            ("NumericGreaterThan", Truth::No),
+            ("NumericGreaterThanEquals", Truth::Yes),
+            ("NumericLessThan", Truth::No),
+            ("NumericLessThanEquals", Truth::Yes),
+        ] {
+            let condition =
+                Condition { operator: operator.into(), key: "k".into(), values: vec!["10".into()] };
+            assert_eq!(holds(&condition, &context, true), expected, "{condition}");
+        }
+    }
+
+    #[test]
     fn a_value_whose_beginning_is_known_is_told_from_others() {
         let mut context = Context::open();
         context.set_beginning("aws:userId", "AROAAPP:");
