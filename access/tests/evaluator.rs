@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use secretcache_access::Document;
 use secretcache_access::condition::Context;
-use secretcache_access::evaluate::{Caller, Named, Policies, Request, evaluate};
+use secretcache_access::evaluate::{Caller, CallerKind, Named, Outcome, Policies, Request, evaluate};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -132,4 +132,49 @@ fn every_case_of_the_table_is_decided_as_documented() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), table.cases.len(), wrong.join("\n"));
+}
+
+/// "Resource-based policies that grant permissions to an IAM user ARN … are not limited by an implicit deny in a … permissions
+/// boundary", while those for a role's ARN are:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html>.
+#[test]
+fn a_boundary_limits_what_a_resource_policy_gives_a_role_but_not_a_user() {
+    let boundary = Document::parse(
+        r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}"#,
+    )
+    .unwrap();
+    for (arn, named, expected) in [
+        ("arn:aws:iam::111122223333:role/app", "arn:aws:iam::111122223333:role/app", Outcome::Denied),
+        ("arn:aws:iam::111122223333:user/app", "arn:aws:iam::111122223333:user/app", Outcome::Allowed),
+        ("arn:aws:iam::111122223333:role/app", "*", Outcome::Denied),
+        ("arn:aws:iam::111122223333:user/app", "*", Outcome::Allowed),
+    ] {
+        let statement = serde_json::json!({"Effect": "Allow", "Principal": {"AWS": named},
+            "Action": "secretsmanager:GetSecretValue", "Resource": "*"});
+        let resource =
+            Document::from_json(serde_json::json!({"Version": "2012-10-17", "Statement": [statement]}))
+                .unwrap();
+        let policies = Policies {
+            boundary: Some(Named { name: "boundary", document: &boundary }),
+            resource: Some(Named { name: "of the secret", document: &resource }),
+            ..Policies::default()
+        };
+        let (caller, context) = (Caller::from_arn(arn), Context::closed());
+        let request = Request {
+            caller: &caller,
+            action: "secretsmanager:GetSecretValue",
+            resource: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:db-AbCdEf",
+            resource_account: "111122223333",
+            context: &context,
+        };
+        assert_eq!(evaluate(&request, &policies).outcome, expected, "{arn} by {named}");
+    }
+}
+
+#[test]
+fn only_sts_has_sessions() {
+    let kind = |arn: &str| Caller::from_arn(arn).kind;
+    let role = "arn:aws:iam::111122223333:role/app".to_owned();
+    assert_eq!(kind("arn:aws:sts::111122223333:assumed-role/app/one"), CallerKind::Session { role });
+    assert_eq!(kind("arn:aws:iam::111122223333:assumed-role/app/one"), CallerKind::User);
 }
