@@ -27,29 +27,17 @@ pub fn matches_ignoring_case(pattern: &str, text: &str) -> bool {
 
 /// Checks whether a pattern can match some text with this beginning.
 pub(crate) fn could_begin(pattern: &str, beginning: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    // The positions in the pattern that can be reached after each character of the beginning.
-    let mut places = vec![false; pattern.len() + 1];
-    let after_stars = |places: &mut Vec<bool>| {
-        for at in 0..pattern.len() {
-            places[at + 1] |= places[at] && pattern[at] == '*';
-        }
-    };
-    places[0] = true;
-    after_stars(&mut places);
+    let mut pattern = pattern.chars();
     for character in beginning.chars() {
-        let mut next = vec![false; pattern.len() + 1];
-        for at in (0..pattern.len()).filter(|at| places[*at]) {
-            match pattern[at] {
-                '*' => next[at] = true,
-                '?' => next[at + 1] = true,
-                wanted => next[at + 1] |= literal(wanted) == character,
-            }
+        match pattern.next() {
+            // It can match whatever follows.
+            Some('*') => return true,
+            Some('?') => {}
+            Some(wanted) if literal(wanted) == character => {}
+            _ => return false,
         }
-        after_stars(&mut next);
-        places = next;
     }
-    places.contains(&true)
+    true
 }
 
 /// Checks whether a text contains wildcards.
@@ -143,6 +131,27 @@ mod tests {
         }
         assert!(matches_ignoring_case("secretsmanager:get*", "SecretsManager:GetSecretValue"));
         assert!(!matches_ignoring_case("secretsmanager:Put*", "secretsmanager:GetSecretValue"));
+    }
+
+    #[test]
+    fn a_pattern_fits_the_beginning_of_a_text() {
+        for (pattern, beginning, expected) in [
+            ("AROAAPP:*", "AROAAPP:", true),
+            ("*x", "abc", true),
+            ("a*z", "ab", true),
+            ("a?c", "ax", true),
+            ("a?c", "axc", true),
+            ("a?c", "axd", false),
+            ("?b", "ab", true),
+            ("ab", "", true),
+            ("", "", true),
+            ("ab", "abc", false),
+            ("a?", "abc", false),
+            ("b*", "a", false),
+        ] {
+            assert_eq!(could_begin(pattern, beginning), expected, "{pattern} {beginning}");
+        }
+        assert!(could_begin(&escape("*x"), "*") && !could_begin(&escape("*x"), "a"));
     }
 
     #[test]
