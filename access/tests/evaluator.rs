@@ -178,3 +178,22 @@ fn only_sts_has_sessions() {
     assert_eq!(kind("arn:aws:sts::111122223333:assumed-role/app/one"), CallerKind::Session { role });
     assert_eq!(kind("arn:aws:iam::111122223333:assumed-role/app/one"), CallerKind::User);
 }
+
+#[test]
+fn the_first_of_equal_statements_is_cited() {
+    let allow = serde_json::json!({"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"});
+    let twice = serde_json::json!({"Version": "2012-10-17", "Statement": [allow, allow]});
+    let document = Document::from_json(twice).unwrap();
+    let policies =
+        Policies { identity: vec![Named { name: "read", document: &document }], ..Policies::default() };
+    let (caller, context) = (Caller::from_arn("arn:aws:iam::111122223333:role/app"), Context::closed());
+    let request = Request {
+        caller: &caller,
+        action: "secretsmanager:GetSecretValue",
+        resource: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:db-AbCdEf",
+        resource_account: "111122223333",
+        context: &context,
+    };
+    let decision = evaluate(&request, &policies);
+    assert_eq!(decision.because.iter().map(|cited| cited.index).collect::<Vec<_>>(), [0]);
+}
