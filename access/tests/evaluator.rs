@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use secretcache_access::Document;
 use secretcache_access::condition::Context;
-use secretcache_access::evaluate::{Caller, CallerKind, Named, Outcome, Policies, Request, evaluate};
+use secretcache_access::evaluate::{
+    Caller, CallerKind, Decision, Named, Outcome, Policies, Request, evaluate,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -134,6 +136,18 @@ fn every_case_of_the_table_is_decided_as_documented() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), table.cases.len(), wrong.join("\n"));
 }
 
+/// Decides whether a caller can read a secret of its account.
+fn decide<'a>(arn: &str, policies: &Policies<'a>) -> Decision<'a> {
+    let request = Request {
+        caller: &Caller::from_arn(arn),
+        action: "secretsmanager:GetSecretValue",
+        resource: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:db-AbCdEf",
+        resource_account: "111122223333",
+        context: &Context::closed(),
+    };
+    evaluate(&request, policies)
+}
+
 /// "Resource-based policies that grant permissions to an IAM user ARN … are not limited by an implicit deny in a … permissions
 /// boundary", while those for a role's ARN are:
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html>.
@@ -159,15 +173,7 @@ fn a_boundary_limits_what_a_resource_policy_gives_a_role_but_not_a_user() {
             resource: Some(Named { name: "of the secret", document: &resource }),
             ..Policies::default()
         };
-        let (caller, context) = (Caller::from_arn(arn), Context::closed());
-        let request = Request {
-            caller: &caller,
-            action: "secretsmanager:GetSecretValue",
-            resource: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:db-AbCdEf",
-            resource_account: "111122223333",
-            context: &context,
-        };
-        assert_eq!(evaluate(&request, &policies).outcome, expected, "{arn} by {named}");
+        assert_eq!(decide(arn, &policies).outcome, expected, "{arn} by {named}");
     }
 }
 
@@ -186,14 +192,6 @@ fn the_first_of_equal_statements_is_cited() {
     let document = Document::from_json(twice).unwrap();
     let policies =
         Policies { identity: vec![Named { name: "read", document: &document }], ..Policies::default() };
-    let (caller, context) = (Caller::from_arn("arn:aws:iam::111122223333:role/app"), Context::closed());
-    let request = Request {
-        caller: &caller,
-        action: "secretsmanager:GetSecretValue",
-        resource: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:db-AbCdEf",
-        resource_account: "111122223333",
-        context: &context,
-    };
-    let decision = evaluate(&request, &policies);
+    let decision = decide("arn:aws:iam::111122223333:role/app", &policies);
     assert_eq!(decision.because.iter().map(|cited| cited.index).collect::<Vec<_>>(), [0]);
 }
