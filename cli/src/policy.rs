@@ -1,6 +1,5 @@
 //! `secretcache policy`: prints the least-privilege policy for given secrets and principals.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -16,7 +15,7 @@ use crate::access::obtain::{Extras, Files};
 use crate::exit::{Exit, Failure};
 use crate::service::Service;
 use crate::terminal::{on_one_line, print};
-use crate::words::offering;
+use crate::words::{any, offering};
 
 /// Print the least-privilege policy for an application, a rotation, a key, a secret or an endpoint
 ///
@@ -149,11 +148,6 @@ fn partitions() -> Vec<&'static str> {
 
 fn formats() -> Vec<&'static str> {
     vec!["json", "terraform", "cloudformation"]
-}
-
-/// Accepts every word. The policy checks it together with the others.
-fn any(text: &str) -> Result<String, Infallible> {
-    Ok(text.to_owned())
 }
 
 /// Checks a resource name. Terraform and CloudFormation both accept these characters.

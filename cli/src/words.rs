@@ -1,5 +1,7 @@
 //! Options with a closed set of words, which shells complete.
 
+use std::convert::Infallible;
+
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command};
 
@@ -14,6 +16,11 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
 {
     Offering(words).try_map(move |text| parse(&text))
+}
+
+/// Accepts every word, for options whose words the command checks together.
+pub(crate) fn any(text: &str) -> Result<String, Infallible> {
+    Ok(text.to_owned())
 }
 
 #[derive(Clone)]

@@ -1,7 +1,6 @@
 //! `secretcache audit`: checks how secrets are protected, and how to fix what is wrong.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use secretcache_access::audit::{Report, Severity, audit};
@@ -15,7 +14,7 @@ use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::rotation::note;
 use crate::service::Service;
 use crate::terminal::{print, print_json};
-use crate::words::offering;
+use crate::words::{any, offering};
 
 /// Check how secrets are protected: key, access, trail, network, rotation and use, with the command that fixes each finding
 ///
@@ -222,11 +221,6 @@ fn checks() -> Vec<&'static str> {
     let ids = || CHECKS.iter().copied().flatten().map(|check| check.id);
     let subjects: BTreeSet<_> = ids().filter_map(|id| Some(id.split_once('.')?.0)).collect();
     subjects.into_iter().chain(ids()).collect()
-}
-
-/// Accepts every word; [`Audit::run`] names one that is no check.
-fn any(text: &str) -> Result<String, Infallible> {
-    Ok(text.to_owned())
 }
 
 const EXAMPLES: &str = "\

@@ -162,7 +162,7 @@ where
     meaning(operation, error, endpoint, None)
 }
 
-/// As [`service_error`], with the endpoint's URL if it is known, and why the last attempt got no answer.
+/// As [`service_error`]; `missed` is why the last attempt got no answer.
 fn meaning<E>(
     operation: &'static str,
     error: SdkError<E, HttpResponse>,
