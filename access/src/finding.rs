@@ -25,15 +25,25 @@ pub enum Severity {
     Critical,
 }
 
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Severity {
+    /// All severities, the least severe first.
+    pub const ALL: [Self; 5] = [Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// Returns the name, as options and reports have it.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Info => "info",
             Self::Low => "low",
             Self::Medium => "medium",
             Self::High => "high",
             Self::Critical => "critical",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 
@@ -41,9 +51,9 @@ impl FromStr for Severity {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical]
+        Self::ALL
             .into_iter()
-            .find(|severity| severity.to_string() == text)
+            .find(|severity| severity.name() == text)
             .ok_or_else(|| format!("unknown severity {text:?}; use info, low, medium, high or critical"))
     }
 }

@@ -213,7 +213,7 @@ fn is_of(only: &str, id: &str) -> bool {
 }
 
 fn severities() -> Vec<&'static str> {
-    vec!["info", "low", "medium", "high", "critical"]
+    Severity::ALL.map(Severity::name).to_vec()
 }
 
 /// The subjects, then the checks.

@@ -52,9 +52,9 @@ pub(super) fn text(report: &Report) -> String {
 fn summary(report: &Report) -> String {
     let count =
         |severity: Severity| report.findings.iter().filter(|finding| finding.severity == severity).count();
-    let severities = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
-    let counts: Vec<_> = severities
+    let counts: Vec<_> = Severity::ALL
         .into_iter()
+        .rev()
         .filter(|severity| count(*severity) > 0)
         .map(|severity| format!("{} {severity}", count(severity)))
         .collect();
