@@ -50,7 +50,6 @@ fn glob(pattern: &str, text: &str, same: impl Fn(char, char) -> bool) -> bool {
     let (mut pattern, mut text) = (pattern.chars(), text.chars());
     let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
     loop {
-        let before = pattern.clone();
         match pattern.next() {
             Some('*') => {
                 if pattern.as_str().is_empty() {
@@ -69,7 +68,6 @@ fn glob(pattern: &str, text: &str, same: impl Fn(char, char) -> bool) -> bool {
                 }
             }
         }
-        drop(before);
         let Some((after_star, rest)) = &mut retry else { return false };
         if rest.next().is_none() {
             return false;
@@ -167,5 +165,8 @@ mod tests {
         assert!(!matches_arn("arn:aws:iam::*:app", "arn:aws:iam::1:role:app"));
         assert!(matches_arn("*", "arn:aws:iam::111122223333:role/app"));
         assert!(!matches_arn("arn:aws:iam", "arn:aws:iam::111122223333:role/app"));
+        assert!(matches_arn("arn:aws:iam:*", "arn:aws:iam::111122223333:role/app"));
+        assert!(!matches_arn("arn:aws:sts:*", "arn:aws:iam::111122223333:role/app"));
+        assert!(!matches_arn("*:role/app", "arn:aws:iam::111122223333:role/app"));
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use secretcache_access::Document;
 use secretcache_access::condition::Context;
 use secretcache_access::evaluate::{
-    Caller, CallerKind, Decision, Named, Outcome, Policies, Request, evaluate,
+    Caller, CallerKind, Decision, Link, Named, Outcome, Policies, Request, evaluate,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -173,7 +173,34 @@ fn a_boundary_limits_what_a_resource_policy_gives_a_role_but_not_a_user() {
             resource: Some(Named { name: "of the secret", document: &resource }),
             ..Policies::default()
         };
-        assert_eq!(decide(arn, &policies).outcome, expected, "{arn} by {named}");
+        let decision = decide(arn, &policies);
+        assert_eq!(decision.outcome, expected, "{arn} by {named}");
+        let missing: &[Link] = if expected == Outcome::Denied { &[Link::Boundary] } else { &[] };
+        assert_eq!(decision.missing, missing, "{arn} by {named}");
+    }
+}
+
+/// "Will always deny any IAM principal that has a permissions boundary policy attached":
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html>.
+#[test]
+fn a_deny_with_not_principal_applies_to_a_role_with_an_unknown_boundary_only() {
+    let role = "arn:aws:iam::111122223333:role/app";
+    let identity = Document::from_json(serde_json::json!({"Version": "2012-10-17", "Statement":
+        {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}}))
+    .unwrap();
+    let resource = Document::from_json(serde_json::json!({"Version": "2012-10-17", "Statement":
+        {"Effect": "Deny", "NotPrincipal": {"AWS": [role, "111122223333"]}, "Action": "*", "Resource": "*"}}))
+    .unwrap();
+    for (link, expected) in
+        [(Link::Boundary, Outcome::Denied), (Link::ServiceControl, Outcome::Conditional)]
+    {
+        let policies = Policies {
+            identity: vec![Named { name: "read", document: &identity }],
+            resource: Some(Named { name: "of the secret", document: &resource }),
+            unknown: vec![(link, "not in the snapshot")],
+            ..Policies::default()
+        };
+        assert_eq!(decide(role, &policies).outcome, expected, "unknown {link}");
     }
 }
 
