@@ -42,7 +42,7 @@ lint: ## Check format, lints, docs, licences, types and commit subjects
 	@$(STEP) 5/6 "checking C and C++ code" $(MAKE) lint-c lint-recipes
 	@$(STEP) 6/6 "checking workflows, versions and commit subjects" $(MAKE) lint-workflows lint-version lint-commits
 
-bench: ## Measure the documented figures against AWS's libraries (several hours)
+bench: ## Measure the documented figures against AWS's libraries (hours; ROTATIONS=10 is faster)
 	@$(STEP) 1/4 "building everything that ships (a few minutes)" $(MAKE) wheel cli node lambda
 	@$(STEP) 2/4 "building what only the measurements need" $(MAKE) build pools install-c PREFIX=target/c/release
 	@$(STEP) 3/4 "installing AWS's own libraries, the drivers and the servers" \

@@ -1,8 +1,11 @@
 """Compare programs that keep connecting while their secret rotates with the same programs while it does not.
 
-Run in the tests' environment: `target/venv/connected/bin/python tests/bench/connected.py`. All integrations of a server
-share its rotations. This script runs half of the rotations step by step ("by hand"), one of them with a long gap
-between setSecret and finishSecret; our engine runs the other half. Where our engine does not rotate, all are by hand.
+Run in the tests' environment: `target/venv/connected/bin/python tests/bench/connected.py`. ROTATIONS=N sets another number
+than 40, as for the endurance tests.
+
+All integrations of a server share its rotations. This script runs half of the rotations step by step ("by hand"), one of
+them with a long gap between setSecret and finishSecret; our engine runs the other half. Where our engine does not rotate,
+all are by hand.
 """
 
 from __future__ import annotations
@@ -46,7 +49,10 @@ their version was known to be refused."""
 def main(integrations: dict[str, tuple[str, ...]] = ALL, program: tuple[str, ...] = PROGRAM) -> None:
     """Print the table for each server's integrations, which `program` runs."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rotations", type=int, default=20, help="rotations in each of the two ways")
+    each_way = int(os.environ.get("ROTATIONS", 40)) // 2
+    arguments.add_argument(
+        "--rotations", type=int, default=each_way, help="rotations in each of the two ways (default: 20)"
+    )
     arguments.add_argument("--long-gap", type=float, default=60, help="seconds, in one additional rotation")
     arguments.add_argument("--pause", type=float, default=0, help="seconds between two connects of a worker")
     arguments.add_argument("--profile", default="release", help="which build of `secretcache` to run")
