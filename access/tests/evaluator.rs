@@ -138,12 +138,16 @@ fn every_case_of_the_table_is_decided_as_documented() {
 
 /// Decides whether a caller can read a secret of its account.
 fn decide<'a>(arn: &str, policies: &Policies<'a>) -> Decision<'a> {
+    decide_in(&Context::closed(), arn, policies)
+}
+
+fn decide_in<'a>(context: &Context, arn: &str, policies: &Policies<'a>) -> Decision<'a> {
     let request = Request {
         caller: &Caller::from_arn(arn),
         action: "secretsmanager:GetSecretValue",
         resource: "arn:aws:secretsmanager:eu-central-1:111122223333:secret:db-AbCdEf",
         resource_account: "111122223333",
-        context: &Context::closed(),
+        context,
     };
     evaluate(&request, policies)
 }
@@ -202,6 +206,23 @@ fn a_deny_with_not_principal_applies_to_a_role_with_an_unknown_boundary_only() {
         };
         assert_eq!(decide(role, &policies).outcome, expected, "unknown {link}");
     }
+}
+
+#[test]
+fn an_unknown_policy_does_not_hide_what_another_one_depends_on() {
+    let role = "arn:aws:iam::111122223333:role/app";
+    let resource = Document::from_json(serde_json::json!({"Version": "2012-10-17", "Statement":
+        {"Effect": "Allow", "Principal": {"AWS": role}, "Action": "secretsmanager:*", "Resource": "*",
+         "Condition": {"StringEquals": {"aws:SourceVpce": "vpce-1"}}}}))
+    .unwrap();
+    let policies = Policies {
+        resource: Some(Named { name: "of the secret", document: &resource }),
+        unknown: vec![(Link::Identity, "not in the snapshot")],
+        ..Policies::default()
+    };
+    let decision = decide_in(&Context::open(), role, &policies);
+    assert_eq!(decision.outcome, Outcome::Conditional);
+    assert_eq!(decision.depends_on.iter().map(|cited| cited.link).collect::<Vec<_>>(), [Link::Resource]);
 }
 
 #[test]
