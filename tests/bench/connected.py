@@ -1,11 +1,11 @@
 """Compare programs that keep connecting while their secret rotates with the same programs while it does not.
 
-Run in the tests' environment: `target/venv/connected/bin/python tests/bench/connected.py`. ROTATIONS=N sets another number
-than 40, as for the endurance tests.
+Run in the tests' environment: `target/venv/connected/bin/python tests/bench/connected.py`. ROTATIONS=N sets another
+number than 40, as for the endurance tests.
 
-All integrations of a server share its rotations. This script runs half of the rotations step by step ("by hand"), one of
-them with a long gap between setSecret and finishSecret; our engine runs the other half. Where our engine does not rotate,
-all are by hand.
+All integrations of a server share its rotations. This script runs half of the rotations step by step ("by hand"), one
+of them with a long gap between setSecret and finishSecret; our engine runs the other half. Where our engine does not
+rotate, all are by hand.
 """
 
 from __future__ import annotations

@@ -73,11 +73,17 @@ def program(command: Iterable[str], output: Path) -> Callable[[], list[Figure]]:
 
     def measure() -> list[Figure]:
         output.parent.mkdir(parents=True, exist_ok=True)
-        ended = subprocess.run(list(command), stdout=subprocess.PIPE, text=True, check=False)
-        output.write_text(ended.stdout)
-        print(ended.stdout, flush=True)
-        if ended.returncode:
-            raise RuntimeError(f"{output.name} has missed figures (exit status {ended.returncode})")
+        with (
+            output.open("w", buffering=1) as file,
+            subprocess.Popen(list(command), stdout=subprocess.PIPE, text=True) as process,
+        ):
+            assert process.stdout is not None
+            # Some take more than an hour: show each line as it comes.
+            for line in process.stdout:
+                file.write(line)
+                print(line, end="", flush=True)
+        if process.returncode:
+            raise RuntimeError(f"{output.name} has missed figures (exit status {process.returncode})")
         return []
 
     return measure

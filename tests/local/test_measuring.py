@@ -18,11 +18,21 @@ def test_a_part_that_fails_costs_no_other(tmp_path):
     def broken():
         raise RuntimeError("no such server")
 
+    # It fails with 1 once its line is written, which must not wait for its end.
+    ended = """
+import sys, time
+print("| a |", flush=True)
+for _ in range(600):
+    if open(sys.argv[1]).read():
+        raise SystemExit(1)
+    time.sleep(0.05)
+"""
+    output = tmp_path / "ended.md"
     said, kept = [], []
     parts = {
         "lacking": Part(lambda: pytest.fail("measured"), {"dist/*.whl": "make wheel"}),
         "broken": Part(broken),
-        "ended": Part(program([sys.executable, "-c", "print('| a |'); exit(1)"], tmp_path / "ended.md")),
+        "ended": Part(program([sys.executable, "-c", ended, str(output)], output)),
         "good": Part(lambda: [Figure("fast", 1, 2)]),
         "slow": Part(lambda: [Figure("slow", 3, 2)]),
     }
@@ -30,7 +40,7 @@ def test_a_part_that_fails_costs_no_other(tmp_path):
     assert said[0] == "lacking cannot be measured: dist/*.whl (make it with: make wheel) is missing"
     assert said[1] == "[1 of 4, 0 min so far] broken"
     assert kept == [0, 0, 1, 2], "written after each part"
-    assert (tmp_path / "ended.md").read_text() == "| a |\n"
+    assert output.read_text() == "| a |\n"
     assert outcome.verdict().splitlines() == [
         "missed: slow",
         "not measured: lacking: dist/*.whl (make it with: make wheel) is missing",
