@@ -123,3 +123,52 @@ def test_a_key_that_is_wrong_gives_the_last_answer(api: Api, client: Any, make: 
     library = requests if make is RequestsAuth else httpx
     assert library.post(api.url, auth=auth).status_code == 401
     assert api.refused <= 5
+
+
+class _Redirecting(BaseHTTPRequestHandler):
+    """Redirects to `server.target` if there is one; otherwise refuses, and notes the keys it gets."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        server: Any = self.server
+        server.keys.append(self.headers.get("Authorization") or self.headers.get("X-Key"))
+        self.send_response(307 if server.target else 401)
+        if server.target:
+            self.send_header("Location", server.target)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[list[Any]]:
+    """Two servers; the first redirects to the second, which refuses every key."""
+    servers: list[Any] = [ThreadingHTTPServer(("127.0.0.1", 0), _Redirecting) for _ in range(2)]
+    for server in servers:
+        server.keys, server.target = [], None
+        server.url = f"http://127.0.0.1:{server.server_address[1]}/orders"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    servers[0].target = servers[1].url
+    yield servers
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"header": "X-Key", "scheme": None}], ids=["authorization", "own header"]
+)
+def test_no_key_goes_where_a_redirect_leads(elsewhere: list[Any], client: Any, options: Any) -> None:
+    service, stranger = elsewhere
+    secret = f"key/redirect-{len(options)}"
+    client.create_secret(Name=secret, SecretString="first")
+    client.put_secret_value(SecretId=secret, SecretString="second")
+    post = _with_requests(secret, service.url, **options)
+    assert [post().status_code for _ in range(3)] == [401] * 3
+    assert stranger.keys == [None] * 3
+    expected = "second" if options else "Bearer second"
+    assert service.keys == [expected] * 3, "nor does the stranger's answer mark the key as refused"

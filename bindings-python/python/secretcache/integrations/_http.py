@@ -73,6 +73,10 @@ class Key:
         """Set the header of a request."""
         request.headers[self._header] = key.header
 
+    def take_from(self, request: Any) -> None:
+        """Remove the header from a request."""
+        request.headers.pop(self._header, None)
+
     def _read(self, secret_id: str, value: SecretValue, stage: str) -> Sent:
         if self._field is None:
             return self._sent(value.secret_string or "", value)

@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import urljoin
+
 import requests
 import requests.auth
+import requests.sessions
 
 from secretcache._credential import LoginRejectedError
 
@@ -20,13 +23,21 @@ if TYPE_CHECKING:
     from secretcache._base import BaseCache
 
 
+_REDIRECTS = requests.sessions.SessionRedirectMixin()
+
+
+def _is_elsewhere(url: str, other: str | None) -> bool:
+    return bool(_REDIRECTS.should_strip_auth(url, other))
+
+
 class ApiKeyAuth(requests.auth.AuthBase):
     """Sends an API key from a secret; if it is refused (401), sends the request again with the key that replaces it.
 
     `field` names the field with the key; if it is None, the secret string is the key. `header` and `scheme` say how the
     key is sent: by default as ``Authorization: Bearer …``; with scheme None, the header is the key alone. If no
     version is accepted, the caller gets the last response. A body that cannot be sent twice (a generator) is sent once.
-    `rejected` is a function that returns whether a response refuses the key; by default, status 401 does.
+    `rejected` is a function that returns whether a response refuses the key; by default, status 401 does. No key goes
+    to another host that the service redirects to.
     """
 
     def __init__(
@@ -49,11 +60,20 @@ class ApiKeyAuth(requests.auth.AuthBase):
         body: Any = request.body
         position = body.tell() if hasattr(body, "seek") and hasattr(body, "tell") else None
 
+        url = request.url or ""
+
         def respond(response: requests.Response, **kwargs: Any) -> requests.Response:
-            can_repeat = body is None or isinstance(body, (str, bytes)) or position is not None
-            if not can_repeat or not self._key.refuses(response):
+            # requests calls this again for the response of the host that a redirect leads to.
+            if _is_elsewhere(url, response.request.url):
                 return response
-            return self._try_others(response, key, position, kwargs)
+            can_repeat = body is None or isinstance(body, (str, bytes)) or position is not None
+            if can_repeat and self._key.refuses(response):
+                response = self._try_others(response, key, position, kwargs)
+            target = _REDIRECTS.get_redirect_target(response)
+            if target is not None and _is_elsewhere(url, urljoin(response.url, target)):
+                # It follows with a copy of this request, and removes no header but Authorization.
+                self._key.take_from(request)
+            return response
 
         request.register_hook("response", respond)
         return request
