@@ -54,6 +54,8 @@ pub(crate) struct Failure {
     pub(crate) advice: Option<String>,
     /// Whether the error comes from Secrets Manager rather than the resource.
     pub(crate) is_of_service: bool,
+    /// Whether the service has no such secret. A secret exists only in its Region.
+    pub(crate) is_of_missing_secret: bool,
     message: String,
 }
 
@@ -63,7 +65,14 @@ impl Failure {
     }
 
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Failed, kind: None, advice: None, is_of_service: false, message: message.into() }
+        Self {
+            exit: Exit::Failed,
+            kind: None,
+            advice: None,
+            is_of_service: false,
+            is_of_missing_secret: false,
+            message: message.into(),
+        }
     }
 
     /// Adds the command to run next.
@@ -79,11 +88,6 @@ impl Failure {
             is_of_service: true,
             ..Self::new(message)
         }
-    }
-
-    /// Whether the service has no such secret. A secret exists only in its Region.
-    pub(crate) fn is_of_missing_secret(&self) -> bool {
-        self.is_of_service && self.message.contains(NO_SECRET)
     }
 
     /// Says in which Region, and at which endpoint if it is a special one, the secret is missing.
@@ -130,6 +134,7 @@ impl From<secretcache_rotation::Error> for Failure {
             exit: exit_of(&error),
             kind: Some(error.kind()),
             is_of_service: error.is_of_service(),
+            is_of_missing_secret: error.is_of_missing_secret(),
             ..Self::new(error.in_full())
         }
     }
@@ -144,9 +149,6 @@ pub(crate) fn option_for(kind: ErrorKind) -> Option<&'static str> {
     }
 }
 
-/// The service's message for a secret that does not exist. Its code is that of a missing version too.
-const NO_SECRET: &str = "can't find the specified secret.";
-
 /// Maps an error of the engine to an exit status.
 pub(crate) fn exit_of(error: &secretcache_rotation::Error) -> Exit {
     match error.kind() {
@@ -160,25 +162,3 @@ pub(crate) const EXIT_STATUSES: &str = "\
 Exit status: 0 done or nothing to do, 1 failed (the reason is on standard error), 2 wrong usage,
 3 not yet (in progress, or a temporary failure: run it again), 4 problems found that need action,
 5 some of the secrets failed.";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of_service(message: &str) -> Failure {
-        Failure { is_of_service: true, ..Failure::new(message) }
-    }
-
-    #[test]
-    fn a_secret_that_is_not_found_is_not_found_in_a_region() {
-        let missing =
-            of_service("Secrets Manager can't find the specified secret. (ResourceNotFoundException)");
-        assert!(missing.is_of_missing_secret());
-        let version = of_service("Secrets Manager can't find the specified secret value for X");
-        assert!(!version.is_of_missing_secret());
-        let told = missing.in_region("eu-west-1", Some("http://127.0.0.1:1")).to_string();
-        assert!(
-            told.ends_with("; each Region has its own secrets, and this is eu-west-1 at http://127.0.0.1:1")
-        );
-    }
-}

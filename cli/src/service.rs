@@ -38,7 +38,7 @@ impl Service {
 
     /// Adds the Region to the message of a failure if a secret is missing there.
     pub(crate) async fn explain(&self, failure: Failure) -> Failure {
-        if !failure.is_of_missing_secret() {
+        if !failure.is_of_missing_secret {
             return failure;
         }
         let url = self.endpoint_url.clone().or_else(endpoint_of_environment);

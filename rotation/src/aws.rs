@@ -262,6 +262,22 @@ impl From<secretcache::Error> for Error {
             | Cause::InvalidResponse => ErrorKind::Unavailable,
             _ => ErrorKind::Misconfigured,
         };
-        Self::new(kind, error.to_string()).of_service()
+        Self::new(kind, error.to_string()).of_service(error.kind())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secretcache::ErrorKind as Cause;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_version_is_not_a_missing_secret() {
+        let error = |cause| Error::from(secretcache::Error::new(cause, "not found"));
+        assert!(error(Cause::SecretNotFound).is_of_missing_secret());
+        assert!(error(Cause::VersionNotFound).is_of_service());
+        assert!(!error(Cause::VersionNotFound).is_of_missing_secret());
+        assert!(!Error::new(ErrorKind::Misconfigured, "not found").is_of_missing_secret());
     }
 }

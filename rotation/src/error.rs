@@ -17,13 +17,14 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
-    is_of_service: bool,
+    /// What Secrets Manager's error means, if the error comes from there.
+    service: Option<secretcache::ErrorKind>,
 }
 
 impl Error {
     /// Creates an error. `message` says what is wrong and what to do about it, and never contains a secret.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None, is_of_service: false }
+        Self { kind, message: message.into(), source: None, service: None }
     }
 
     /// Attaches the cause, whose text must not contain secrets.
@@ -43,13 +44,18 @@ impl Error {
 
     /// Marks the error as coming from Secrets Manager.
     #[cfg(feature = "aws")]
-    pub(crate) fn of_service(self) -> Self {
-        Self { is_of_service: true, ..self }
+    pub(crate) fn of_service(self, kind: secretcache::ErrorKind) -> Self {
+        Self { service: Some(kind), ..self }
     }
 
     /// Whether the error comes from Secrets Manager rather than the resource.
     pub fn is_of_service(&self) -> bool {
-        self.is_of_service
+        self.service.is_some()
+    }
+
+    /// Whether Secrets Manager has no such secret, in this account and Region. A missing version is something else.
+    pub fn is_of_missing_secret(&self) -> bool {
+        self.service == Some(secretcache::ErrorKind::SecretNotFound)
     }
 
     /// Returns the kind of failure.
