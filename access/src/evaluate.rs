@@ -10,11 +10,12 @@
 use std::fmt;
 
 use crate::condition::{Context, Truth};
-use crate::document::{Document, Effect, Scope, Statement};
+use crate::document::{Document, Scope, Statement};
 
+mod logic;
 mod statement;
 
-use statement::{Means, means};
+use logic::{Evaluation, Permission};
 pub(crate) use statement::{concerns_action, concerns_resource, conditions_hold, means_caller};
 
 /// Who makes a request.
@@ -141,6 +142,16 @@ pub struct Policies<'a> {
 }
 
 impl Policies<'_> {
+    /// The type of the resource's policy.
+    fn resource_link(&self) -> Link {
+        if self.is_key_policy { Link::KeyPolicy } else { Link::Resource }
+    }
+
+    /// Checks whether the document of a policy of this type is unknown.
+    fn have_unknown(&self, link: Link) -> bool {
+        self.unknown.iter().any(|(unknown, _)| *unknown == link)
+    }
+
     /// Checks whether any statement has a condition on a key.
     pub(crate) fn have_condition(&self, key: &str) -> bool {
         let control = self.service_control.iter().chain(&self.resource_control).flatten();
@@ -259,26 +270,6 @@ impl<'a> Decision<'a> {
     }
 }
 
-/// The strongest statements of one kind of policy that match the request.
-#[derive(Default)]
-struct Said<'a> {
-    deny: Option<(Truth, Cited<'a>)>,
-    allow: Option<(Truth, Cited<'a>)>,
-    /// For resource policies: the allows that name the account, and those that name the caller itself.
-    allow_account: Option<(Truth, Cited<'a>)>,
-    allow_itself: Option<(Truth, Cited<'a>)>,
-}
-
-fn keep<'a>(best: &mut Option<(Truth, Cited<'a>)>, truth: Truth, cited: Cited<'a>) {
-    if best.as_ref().is_none_or(|(known, _)| *known < truth) {
-        *best = Some((truth, cited));
-    }
-}
-
-fn truth(said: Option<&(Truth, Cited<'_>)>) -> Truth {
-    said.map_or(Truth::No, |(truth, _)| *truth)
-}
-
 /// Decides a request.
 ///
 /// ```
@@ -308,191 +299,21 @@ fn truth(said: Option<&(Truth, Cited<'_>)>) -> Truth {
 /// # Ok::<(), secretcache_access::document::PolicyError>(())
 /// ```
 pub fn evaluate<'a>(request: &Request<'_>, policies: &Policies<'a>) -> Decision<'a> {
-    let has_boundary =
-        policies.boundary.is_some() || policies.unknown.iter().any(|(link, _)| *link == Link::Boundary);
-    let say = |link, all: &[Named<'a>]| say(link, all, request, has_boundary);
-    let resource_link = if policies.is_key_policy { Link::KeyPolicy } else { Link::Resource };
-    let levels = |link, levels: &[Vec<Named<'a>>]| -> Vec<Said<'a>> {
-        levels.iter().map(|level| say(link, level)).collect()
-    };
-    let scp = levels(Link::ServiceControl, &policies.service_control);
-    let rcp = levels(Link::ResourceControl, &policies.resource_control);
-    let endpoint = policies.endpoint.map(|policy| say(Link::Endpoint, &[policy]));
-    let identity = say(Link::Identity, &policies.identity);
-    let resource = policies.resource.map(|policy| say(resource_link, &[policy])).unwrap_or_default();
-    let grants = policies.grants.map(|grants| say(Link::Grant, &[grants])).unwrap_or_default();
-    let boundary = policies.boundary.map(|policy| say(Link::Boundary, &[policy]));
-    let session = policies.session.as_ref().map(|all| say(Link::Session, all));
-
-    let layers = scp
-        .iter()
-        .chain(&rcp)
-        .chain(&endpoint)
-        .chain([&identity, &resource])
-        .chain(&boundary)
-        .chain(&session);
-    let denies: Vec<_> = layers.filter_map(|said| said.deny).collect();
+    let evaluation = Evaluation::new(request, policies);
+    let denies = evaluation.denies();
     if let Some((_, cited)) = denies.iter().find(|(truth, _)| *truth == Truth::Yes) {
         return Decision::denied(vec![*cited], Vec::new());
     }
-
-    let is_unknown = |link: Link| policies.unknown.iter().any(|(unknown, _)| *unknown == link);
-    let way_of = |link, allow| {
-        let way = Way::of(link, allow);
-        if way.truth == Truth::No && is_unknown(link) {
-            Way { truth: Truth::Maybe, ..Way::open() }
-        } else {
-            way
-        }
-    };
-    let mut way = Way::open();
-    for (link, all) in [(Link::ServiceControl, &scp), (Link::ResourceControl, &rcp)] {
-        for said in all {
-            way = way.and(way_of(link, said.allow));
-        }
-    }
-    if let Some(said) = &endpoint {
-        way = way.and(Way::of(Link::Endpoint, said.allow));
-    }
-    let kind = &request.caller.kind;
-    let identity =
-        if *kind == CallerKind::Root { Way::open() } else { way_of(Link::Identity, identity.allow) };
-    let mut own = Way::open();
-    if boundary.is_some() || is_unknown(Link::Boundary) {
-        own = own.and(way_of(Link::Boundary, boundary.as_ref().and_then(|said| said.allow)));
-    }
-    if let Some(said) = &session {
-        own = own.and(Way::of(Link::Session, said.allow));
-    }
-    // A key policy must allow the request whatever other policies do, so an unknown one counts as a possible Allow. An
-    // unknown policy of another resource counts only as a possible Deny.
-    let of_resource = |allow| {
-        if policies.is_key_policy { way_of(resource_link, allow) } else { Way::of(resource_link, allow) }
-    };
-    let [by_name, by_itself, by_account] =
-        [resource.allow, resource.allow_itself, resource.allow_account].map(of_resource);
-    let is_stranger = matches!(kind, CallerKind::Service | CallerKind::Anonymous);
-    let [by_grant, to_account] = [
-        [grants.allow_itself, grants.allow].into_iter().flatten().max_by_key(|it| it.0),
-        grants.allow_account,
-    ]
-    .map(|allow| Way::of(Link::Grant, allow));
-    // A missing grant is not reported as missing: access is normally given by policies.
-    let by_grant = by_grant.or(to_account.and(identity.clone()));
-    let by_policy = if is_stranger {
-        by_name.or(by_itself)
-    } else if request.caller.account != request.resource_account {
-        // Both accounts must agree.
-        identity.and(own).and(by_itself.or(by_name).or(by_account))
-    } else {
-        let delegated = if policies.is_key_policy { by_account } else { Way::open() };
-        let is_role = request.caller.is_role();
-        let named = if is_role { by_name.and(own.clone()) } else { by_name };
-        by_itself.or(named).or(delegated.and(identity).and(own))
-    };
-    let way = way.and(if by_grant.truth > by_policy.truth { by_grant } else { by_policy });
-
+    let Permission { truth, because, depends_on: conditional_allows, missing } = evaluation.permission();
     let mut depends_on: Vec<_> = denies.into_iter().map(|(_, cited)| cited).collect();
-    depends_on.extend(&way.maybe);
-    let outcome = match way.truth {
+    depends_on.extend(conditional_allows);
+    let outcome = match truth {
         Truth::No => Outcome::Denied,
         Truth::Yes if depends_on.is_empty() && policies.unknown.is_empty() => Outcome::Allowed,
         _ => Outcome::Conditional,
     };
     if outcome == Outcome::Denied {
-        return Decision::denied(Vec::new(), way.missing);
+        return Decision::denied(Vec::new(), missing);
     }
-    Decision { outcome, because: way.by, missing: way.missing, depends_on, unknown: policies.unknown.clone() }
-}
-
-/// The result for some of the policies together.
-#[derive(Clone)]
-struct Way<'a> {
-    truth: Truth,
-    by: Vec<Cited<'a>>,
-    maybe: Vec<Cited<'a>>,
-    missing: Vec<Link>,
-}
-
-impl<'a> Way<'a> {
-    fn open() -> Self {
-        Self { truth: Truth::Yes, by: Vec::new(), maybe: Vec::new(), missing: Vec::new() }
-    }
-
-    fn of(link: Link, allow: Option<(Truth, Cited<'a>)>) -> Self {
-        let mut way = Self { truth: truth(allow.as_ref()), ..Self::open() };
-        match allow {
-            Some((Truth::Maybe, cited)) => way.maybe.push(cited),
-            Some((_, cited)) => way.by.push(cited),
-            None => way.missing.push(link),
-        }
-        way
-    }
-
-    fn and(mut self, other: Self) -> Self {
-        self.truth = self.truth.min(other.truth);
-        self.by.extend(other.by);
-        self.maybe.extend(other.maybe);
-        self.missing.extend(other.missing);
-        self
-    }
-
-    /// Returns the more open of two. If both are closed, returns `other`, which reports the usual missing policies,
-    /// unless only a boundary or session policy closes `self`.
-    fn or(self, other: Self) -> Self {
-        let restricts = |link: &Link| matches!(link, Link::Boundary | Link::Session);
-        let is_restricted = !self.missing.is_empty() && self.missing.iter().all(restricts);
-        if self.truth > other.truth || self.truth == other.truth && (self.truth != Truth::No || is_restricted)
-        {
-            self
-        } else {
-            other
-        }
-    }
-}
-
-/// Returns the statements of one kind of policy that match a request.
-fn say<'a>(link: Link, policies: &[Named<'a>], request: &Request<'_>, has_boundary: bool) -> Said<'a> {
-    let names_principals = matches!(
-        link,
-        Link::Resource | Link::KeyPolicy | Link::Grant | Link::Endpoint | Link::ResourceControl
-    );
-    let mut said = Said::default();
-    for Named { name, document } in policies {
-        for (index, statement) in document.statements.iter().enumerate() {
-            if !concerns_action(statement, request.action) {
-                continue;
-            }
-            let cited = Cited { link, policy: name, index, statement };
-            let means = if names_principals {
-                means(statement, request.caller, has_boundary)
-            } else {
-                vec![(Truth::Yes, Means::Role)]
-            };
-            let Some(principal) = means.iter().map(|(truth, _)| *truth).max() else { continue };
-            let rest = concerns_resource(statement, request, document.has_variables).min(conditions_hold(
-                statement,
-                request.context,
-                document.has_variables,
-            ));
-            if principal.min(rest) == Truth::No {
-                continue;
-            }
-            if statement.effect == Effect::Deny {
-                keep(&mut said.deny, principal.min(rest), cited);
-                continue;
-            }
-            for (truth, means) in means {
-                let slot = match means {
-                    // Endpoint policies and RCPs only filter: any way of naming the caller lets it pass.
-                    _ if matches!(link, Link::Endpoint | Link::ResourceControl) => &mut said.allow,
-                    Means::Account => &mut said.allow_account,
-                    Means::Role => &mut said.allow,
-                    Means::Itself => &mut said.allow_itself,
-                };
-                keep(slot, truth.min(rest), cited);
-            }
-        }
-    }
-    said
+    Decision { outcome, because, missing, depends_on, unknown: policies.unknown.clone() }
 }

@@ -17,13 +17,14 @@
 //! # Ok::<(), secretcache_access::policy::ScopeError>(())
 //! ```
 
+mod applicability;
 mod compare;
-mod examples;
-mod fits;
-mod given;
-mod place;
+mod location;
 mod render;
-mod tried;
+mod requests;
+mod resources;
+mod syntax;
+mod validate;
 
 use std::fmt;
 use std::str::FromStr;
@@ -155,7 +156,7 @@ impl Scope {
     /// policy of this kind cannot use; the error names it.
     pub fn policy(&self, kind: Kind, features: &[&str]) -> Result<Value, ScopeError> {
         self.check()?;
-        self.check_fits(kind, features)?;
+        self.check_applicability(kind, features)?;
         let statements = match kind {
             Kind::App | Kind::Rotation | Kind::Ci | Kind::Operator => self.identity(features)?,
             Kind::Kms => self.key_policy()?,

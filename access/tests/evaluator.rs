@@ -195,8 +195,7 @@ fn a_deny_with_not_principal_applies_to_a_role_with_an_unknown_boundary_only() {
     let resource = Document::from_json(serde_json::json!({"Version": "2012-10-17", "Statement":
         {"Effect": "Deny", "NotPrincipal": {"AWS": [role, "111122223333"]}, "Action": "*", "Resource": "*"}}))
     .unwrap();
-    for (link, expected) in
-        [(Link::Boundary, Outcome::Denied), (Link::ServiceControl, Outcome::Conditional)]
+    for (link, expected) in [(Link::Boundary, Outcome::Denied), (Link::ServiceControl, Outcome::Conditional)]
     {
         let policies = Policies {
             identity: vec![Named { name: "read", document: &identity }],

@@ -5,10 +5,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::examples::{
+use super::requests::{ANY_OTHER, Circumstances, OF_OTHERS, callers, circumstances};
+use super::resources::{
     Example, OTHER_KEY, OTHER_SECRET, Places, actions_on, examples, named_actions, service_of,
 };
-use super::tried::{ANY_OTHER, Circumstances, OF_OTHERS, callers, circumstances};
 use crate::condition::Context;
 use crate::document::Document;
 use crate::evaluate::{Caller, Link, Named, Outcome, Policies, Request, evaluate};

@@ -1,12 +1,12 @@
 //! Checks the account, Region and partition of a policy, also against those in the given ARNs.
 
-use super::given::{check_variables, is_filled_in_later};
+use super::syntax::{check_variables, is_filled_in_later, is_region};
 use super::{Scope, ScopeError, wrong};
 
 impl Scope {
     /// Rejects a malformed account or Region, a Region outside the partition, and an account or Region without any of
     /// the secrets.
-    pub(super) fn check_place(&self) -> Result<(), ScopeError> {
+    pub(super) fn check_location(&self) -> Result<(), ScopeError> {
         for (option, text) in
             [("--account", &self.account), ("--region", &self.region), ("--partition", &self.partition)]
         {
@@ -81,25 +81,12 @@ impl Scope {
     }
 }
 
-/// Checks whether a text has the form of a Region: `eu-central-1`, `us-gov-west-1`, `us-iso-east-1`, `eusc-de-east-1`.
-pub(super) fn is_region(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').collect();
-    let [area, middle @ .., number] = parts.as_slice() else { return false };
-    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|it| it.is_ascii_lowercase());
-    (2..=4).contains(&area.len())
-        && is_word(area)
-        && !middle.is_empty()
-        && middle.iter().all(is_word)
-        && !number.is_empty()
-        && number.bytes().all(|it| it.is_ascii_digit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_one() {
+    fn a_location_is_one() {
         let check = |region: &str, partition: &str, keys: &[&str]| {
             let keys = keys.iter().map(|key| (*key).to_owned()).collect();
             let (region, partition) = (region.into(), partition.into());

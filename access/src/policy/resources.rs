@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::tried::ELSEWHERE;
 use crate::document::{Document, Scope};
 use crate::pattern::{is_pattern, matches};
 
@@ -136,6 +135,9 @@ pub(super) fn examples(wanted: &Document, attached: &[&Document], places: &Place
     }
     examples
 }
+
+/// An account other than the owner's, which no policy is expected to name.
+pub(super) const ELSEWHERE: &str = "999999999999";
 
 /// The labels of resources that no policy names.
 pub(super) const OTHER_SECRET: &str = "any other secret";

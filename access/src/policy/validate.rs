@@ -1,7 +1,7 @@
 //! Checks the input of a policy before it is generated, because IAM accepts statements that match nothing without a
 //! warning.
 
-use super::place::is_region;
+use super::syntax::{check_variables, is_arn, is_filled_in_later, without_variables};
 use super::{Scope, ScopeError, wrong};
 use crate::evaluate::{Caller, CallerKind};
 use crate::pattern::is_pattern;
@@ -44,7 +44,7 @@ impl Scope {
         for secret in self.secrets.iter().chain(&self.master_secrets) {
             check_secret(secret)?;
         }
-        self.check_place()?;
+        self.check_location()?;
         for (keys, secrets, option) in
             [(&self.keys, &self.secrets, "--key"), (&self.master_keys, &self.master_secrets, "--master-key")]
         {
@@ -130,28 +130,6 @@ fn check_lasts(option: &str, principal: &str) -> Result<(), ScopeError> {
     }
 }
 
-/// Rejects a variable without an end or a name: IAM would take it as literal text, which no name matches.
-pub(super) fn check_variables(option: &str, text: &str) -> Result<(), ScopeError> {
-    let mut parts = text.split("${");
-    parts.next();
-    for part in parts {
-        let name = part.split_once('}').map(|(name, _)| name.trim());
-        if name.is_none_or(str::is_empty) {
-            return wrong(format!(
-                "{option} {text:?} has a broken variable: write ${{ and }} around its name, such as ${{aws:username}}"
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Returns a text with each variable replaced by a plain letter.
-fn without_variables(text: &str) -> String {
-    let mut parts = text.split("${");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| text + "x" + part.split_once('}').map_or(part, |(_, rest)| rest))
-}
-
 /// Rejects anything but the ARN of a single key.
 fn check_key(key: &str) -> Result<(), ScopeError> {
     if is_pattern(key) {
@@ -204,23 +182,6 @@ fn check_secret(secret: &str) -> Result<(), ScopeError> {
         ));
     }
     Ok(())
-}
-
-/// Checks whether a text is the ARN of a resource of this service and of one of these kinds, in one account.
-fn is_arn(text: &str, service: &str, kinds: &[&str]) -> bool {
-    let parts: Vec<_> = text.splitn(6, ':').collect();
-    let ["arn", partition, of, region, account, resource] = parts[..] else { return false };
-    partition.starts_with("aws")
-        && of == service
-        && (region.is_empty() || is_region(region))
-        && account.len() == 12
-        && account.bytes().all(|it| it.is_ascii_digit())
-        && kinds.iter().any(|kind| resource.starts_with(kind) && (*kind == "root" || resource != *kind))
-}
-
-/// Checks whether a text contains a variable, of IAM or of a template.
-pub(super) fn is_filled_in_later(text: &str) -> bool {
-    text.contains("${")
 }
 
 /// The maximum number of digits in a VPC endpoint's id.

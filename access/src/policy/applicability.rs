@@ -11,7 +11,7 @@ const SHARED: [Kind; 3] = [Kind::Kms, Kind::Resource, Kind::Endpoint];
 impl Scope {
     /// Rejects options that would have no effect on a policy of this kind, or with these features, since whoever gives
     /// one expects an effect.
-    pub(super) fn check_fits(&self, kind: Kind, features: &[&str]) -> Result<(), ScopeError> {
+    pub(super) fn check_applicability(&self, kind: Kind, features: &[&str]) -> Result<(), ScopeError> {
         let is_of_identity = OF_IDENTITIES.contains(&kind);
         if !is_of_identity && !features.is_empty() && features != kind.default_features() {
             return wrong(unfit("--feature", kind, &OF_IDENTITIES));

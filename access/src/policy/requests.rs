@@ -2,7 +2,7 @@
 //!
 //! Both are taken from both policies: whatever only the attached policy names, the wanted one does not allow.
 
-use super::examples::{Example, PRINCIPALS, Places, RESOURCES, arns, filled};
+use super::resources::{ELSEWHERE, Example, PRINCIPALS, Places, RESOURCES, arns, filled};
 use crate::condition::Context;
 use crate::document::{Condition, Document, Statement, is_unique_id};
 use crate::evaluate::{Caller, concerns_action};
@@ -66,8 +66,6 @@ pub(super) fn callers<'a>(
 /// The labels of principals that no policy names, in the account and in others.
 pub(super) const ANY_OTHER: &str = "any other principal";
 pub(super) const OF_OTHERS: &str = "principals of other accounts";
-/// An account other than the owner's, which no policy is expected to name.
-pub(super) const ELSEWHERE: &str = "999999999999";
 
 /// The context of a request.
 pub(super) struct Circumstances {
