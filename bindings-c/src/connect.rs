@@ -4,6 +4,7 @@ use std::ffi::c_void;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use secretcache::host::ConnectFailure;
 use secretcache::{ConnectError, Stage};
 
 use zeroize::Zeroizing;
@@ -114,7 +115,7 @@ fn connect(
     };
     connecting.wait(log_in, |refusal| matches!(refusal, Refusal::Refused)).map_err(|error| match error {
         ConnectError::Secret(error) => error.into(),
-        ConnectError::Rejected { text, .. } => Error::new(ResultCode::SECRETCACHE_LOGIN_REJECTED, text),
+        ConnectError::Rejected { text, tried, .. } => ConnectFailure::Rejected { text, tried }.into(),
         _ => Error::new(ResultCode::SECRETCACHE_LOGIN_FAILED, "the login function returned an error"),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use secretcache::host::ConnectFailure;
 use secretcache::{ErrorKind, Retry, ServiceFault};
 
 use crate::text::Str;
@@ -120,6 +121,7 @@ result_codes! {
 #[derive(Clone, Debug)]
 pub struct Error {
     code: ResultCode,
+    retry: Retry,
     /// Ends in a NUL.
     message: Box<str>,
     core: Option<secretcache::Error>,
@@ -136,7 +138,8 @@ struct Terminated {
 
 impl Error {
     pub(crate) fn new(code: ResultCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: terminated(message.into().into_owned()).into(), core: None, fault: None }
+        let message = terminated(message.into().into_owned()).into();
+        Self { code, retry: Retry::Never, message, core: None, fault: None }
     }
 
     #[cold]
@@ -188,7 +191,20 @@ impl From<secretcache::Error> for Error {
             })
         });
         let message = terminated(error.message().to_owned()).into();
-        Self { code: ResultCode::of(error.kind()), message, core: Some(error), fault }
+        let (code, retry) = (ResultCode::of(error.kind()), error.retry());
+        Self { code, retry, message, core: Some(error), fault }
+    }
+}
+
+impl From<ConnectFailure> for Error {
+    fn from(failure: ConnectFailure) -> Self {
+        let retry = failure.retry();
+        match failure {
+            ConnectFailure::Rejected { text, .. } => {
+                Self { retry, ..Self::new(ResultCode::SECRETCACHE_LOGIN_REJECTED, text) }
+            }
+            ConnectFailure::Secret(error) => error.into(),
+        }
     }
 }
 
@@ -210,10 +226,7 @@ export! {
 
     /// Returns whether a retry may help. The cache itself retries, with backoff.
     fn secretcache_error_is_transient(error: Ref<Error>) -> bool = false => {
-        match &error.core {
-            Some(core) => core.retry() == Retry::Later,
-            None => error.code == ResultCode::SECRETCACHE_LOGIN_REJECTED,
-        }
+        error.retry == Retry::Later
     }
 
     /// Returns the service's error code, such as ResourceNotFoundException; no text if the service did not respond.

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use secretcache::host::Driver as _;
+use secretcache::host::{Driver as _, SecretExt as _};
 use secretcache::{Secret, SecretCache};
 use zeroize::Zeroizing;
 
@@ -61,7 +61,7 @@ impl Value {
     /// Makes the value a field of the secret that it holds.
     pub(crate) fn show_field(&mut self, field: &str) -> Result<(), Error> {
         if self.place.is_none() || self.field != field {
-            self.place = Some(self.secret()?.field_place(field)?);
+            self.place = Some(self.secret()?.field_index(field)?);
             field.clone_into(&mut self.field);
         }
         self.is_field = true;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use napi::bindgen_prelude::Uint32Array;
 use secretcache::Secret;
+use secretcache::host::SecretExt as _;
 
 /// The number of counters, which all values share: 16 KiB for each environment. A change of one value also invalidates
 /// the others with the same counter.

@@ -1,6 +1,7 @@
 //! Errors of the core, in the form from which the package makes its own.
 
 use napi_derive::napi;
+use secretcache::host::ErrorExt as _;
 use secretcache::{Error, ErrorKind};
 
 /// A failure.

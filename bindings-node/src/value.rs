@@ -6,7 +6,7 @@ use napi::bindgen_prelude::{BufferSlice, ToNapiValue};
 use napi::{Env, Result, sys};
 use napi_derive::napi;
 use secretcache::Secret;
-use secretcache::host::SystemClock;
+use secretcache::host::{SecretExt as _, SystemClock};
 
 use crate::changes::Changes;
 use crate::settings::milliseconds;

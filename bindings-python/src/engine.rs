@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use secretcache::host::Driver as _;
+use secretcache::host::{Driver as _, SecretExt as _};
 use secretcache::host::{Outcome, PerProcess, ReadState, SystemClock, Task, Watches};
 use secretcache::{Error, ErrorKind, Hit, Secret, SecretCache, Selector};
 

@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use secretcache::host::ErrorExt as _;
 use secretcache::{Error, ErrorKind};
 
 use crate::call::call;

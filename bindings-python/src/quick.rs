@@ -14,6 +14,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
+use secretcache::host::SecretExt as _;
 use secretcache::{Secret, Selector};
 
 use crate::cache::Cache;

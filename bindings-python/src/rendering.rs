@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
+use secretcache::host::SecretExt as _;
 use secretcache::{Secret, Value};
 
 use crate::deferred::DeferredDecref;

@@ -5,6 +5,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) mod binding;
+
 /// Why a secret could not be read.
 ///
 /// Cheap to clone: every reader that waited gets the same failure. Neither `Display` nor `Debug` ever contains secret
@@ -47,15 +49,6 @@ impl Error {
         self.edit(|inner| inner.source = Some(source))
     }
 
-    /// The same error carrying a host language's own exception, to be raised again unchanged.
-    ///
-    /// The object can be dropped at any time and on any thread, even while the cache holds its lock: its `Drop` must
-    /// not call into the cache or run foreign code.
-    #[must_use]
-    pub fn with_host(self, host: Box<dyn Any + Send + Sync>) -> Self {
-        self.edit(|inner| inner.host = Some(host))
-    }
-
     /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -74,11 +67,6 @@ impl Error {
     /// The service's response, if it responded.
     pub fn fault(&self) -> Option<&ServiceFault> {
         self.0.fault.as_ref()
-    }
-
-    /// The host language's exception given to [`Error::with_host`], if it is of type `T`.
-    pub fn host<T: 'static>(&self) -> Option<&T> {
-        self.0.host.as_ref()?.downcast_ref()
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {

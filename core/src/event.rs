@@ -49,7 +49,7 @@ pub enum Event {
         /// The failure.
         error: Error,
         /// Whether a caller gets this error too, because there is no last known value; then it is not logged.
-        is_told: bool,
+        caller_gets_it: bool,
     },
     /// A login succeeded with a version other than the current one, as happens in the middle of a rotation. If it
     /// continues, the current version does not work. Sent with the first such login, then at most once a minute;
@@ -93,7 +93,7 @@ impl Event {
     pub fn should_warn(&self) -> bool {
         match self {
             Self::NewVersion { .. } => false,
-            Self::Error { error, is_told, .. } => !is_told && error.kind() != ErrorKind::Closed,
+            Self::Error { error, caller_gets_it, .. } => !caller_gets_it && error.kind() != ErrorKind::Closed,
             Self::Stale { .. } | Self::FallbackLogin { .. } | Self::Replica { .. } => true,
         }
     }

@@ -11,6 +11,7 @@ pub use crate::cache::permit::FetchPermit;
 pub use crate::cache::stats::Operation;
 pub use crate::cache::watch::Watches;
 pub use crate::connect::attempt::{Action, ConnectAttempt, ConnectFailure};
+pub use crate::error::binding::ErrorExt;
 pub use crate::event::Listener;
 pub use crate::fetched::Extension;
 pub use crate::id::OwnedSelector;
@@ -23,5 +24,6 @@ pub use crate::native::{
 };
 #[cfg(feature = "aws")]
 pub use crate::place::Role;
+pub use crate::secret::binding::SecretExt;
 pub use crate::time::{Coarse, Moment, Now};
 pub use crate::wire::{Answer, DescribeAnswer, check_size};

@@ -1,22 +1,23 @@
 //! One version of a secret, and the only place that hands out its bytes.
 
-use std::any::Any;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime};
 
 use once_cell::race::OnceBox;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use self::binding::SecretExt;
 use crate::cache::validity::Validity;
 use crate::error::{Error, ErrorKind};
 use crate::fetched::{Extension, Fetched, MemoryLock, Value};
 use crate::labels::{Labels, shared};
-use crate::time::Coarse;
+
+pub(crate) mod binding;
 
 /// One version of a secret: its value and its metadata.
 ///
@@ -158,25 +159,13 @@ impl Secret {
     ///
     /// As [`Secret::json`], and [`ErrorKind::FieldNotFound`] if there is no such field.
     pub fn field(&self, field: &str) -> Result<&str, Error> {
-        let place = self.field_place(field)?;
+        let place = self.field_index(field)?;
         self.field_at(place).map_or_else(|| self.field_not_found(field), |text| Ok(&text[..text.len() - 1]))
     }
 
-    /// Returns the index of a field, for [`Secret::field_at`]. The index never changes for one version.
-    ///
-    /// # Errors
-    ///
-    /// As [`Secret::field`].
-    pub fn field_place(&self, field: &str) -> Result<usize, Error> {
-        let place = self.fields()?.iter().position(|(name, _)| **name == *field);
-        place.map_or_else(|| self.field_not_found(field), Ok)
-    }
-
-    /// Returns the field at an index, followed by a NUL for C. `None` if the index is out of range, or if no field has
-    /// been asked for by name yet.
-    #[inline]
-    pub fn field_at(&self, place: usize) -> Option<&str> {
-        self.0.fields.get()?.get(place).map(|(_, text)| text.as_str())
+    /// The value as it is: a string, or bytes.
+    pub fn value(&self) -> &Value {
+        &self.0.value
     }
 
     fn fields(&self) -> Result<&Fields, Error> {
@@ -207,37 +196,6 @@ impl Secret {
         Err(Error::new(ErrorKind::FieldNotFound, text))
     }
 
-    /// The raw value, for conversion into another language.
-    pub fn value(&self) -> &Value {
-        &self.0.value
-    }
-
-    /// Returns how long this version can be served without asking the cache again, unless it changes in the meantime
-    /// (see [`Cache::count_changes_in`](crate::host::Cache::count_changes_in)). Zero means that every read must ask the
-    /// cache.
-    pub fn servable_for(&self, now: Coarse) -> Duration {
-        self.0.validity.servable_for(now)
-    }
-
-    /// Returns which of `slots` counters is incremented when this version changes; see
-    /// [`Cache::count_changes_in`](crate::host::Cache::count_changes_in).
-    pub fn change_slot(&self, slots: usize) -> usize {
-        // Versions are allocated next to each other; the multiplication spreads them over all slots.
-        let product = (self.as_ptr().addr() >> 4).wrapping_mul(0x9E37_79B1);
-        (product >> (usize::BITS / 2)) % slots.max(1)
-    }
-
-    /// The binding's own rendering of this version, made by `make` on first use.
-    pub fn extension(&self, make: impl FnOnce() -> Extension) -> &(dyn Any + Send + Sync) {
-        self.extension_cell().get_or_init(make).as_ref()
-    }
-
-    /// The binding's own rendering, if it has been made.
-    #[inline]
-    pub fn filled_extension(&self) -> Option<&(dyn Any + Send + Sync)> {
-        self.extension_cell().get().map(|extension| &**extension)
-    }
-
     #[inline]
     fn extension_cell(&self) -> &OnceLock<Extension> {
         self.before().map_or(&self.0.extension, |before| &before.0.extension)
@@ -251,24 +209,6 @@ impl Secret {
     /// The longest time it can be served after its last confirmation, if it expires on its own.
     pub(crate) fn expires_after(&self) -> Option<Duration> {
         self.0.rare.as_ref()?.expires_after
-    }
-
-    /// A number that belongs to the binding, zero until set. It is usually the address of something in the extension,
-    /// which saves a hit the indirection.
-    #[inline]
-    pub fn host_data(&self) -> usize {
-        self.0.host_data.load(Ordering::Acquire)
-    }
-
-    /// Sets the number that [`Secret::host_data`] returns.
-    pub fn set_host_data(&self, host_data: usize) {
-        self.0.host_data.store(host_data, Ordering::Release);
-    }
-
-    /// Whether both are the same copy of the same version in memory.
-    #[inline]
-    pub fn ptr_eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(crate) fn version(&self) -> &Version {
@@ -343,7 +283,7 @@ impl Secret {
     pub(crate) fn is_same_as(&self, other: &Fetched) -> bool {
         self.version_id() == other.version_id.as_deref()
             && *self.version_stages() == *other.version_stages
-            && match (self.value(), &other.value) {
+            && match (&self.0.value, &other.value) {
                 (Value::String(mine), Value::String(other)) => mine == other,
                 (Value::Binary(mine), Value::Binary(other)) => mine == other,
                 (Value::Absent, Value::Absent) => true,
@@ -383,7 +323,7 @@ impl fmt::Debug for Secret {
             .field("version_id", &self.version_id())
             .field("version_stages", &self.version_stages())
             .field("created_date", &self.created_date())
-            .field("value", self.value())
+            .field("value", &self.0.value)
             .finish_non_exhaustive()
     }
 }
@@ -412,7 +352,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::FieldNotFound);
         assert!(error.message().contains("username, port"), "{error}");
         assert_eq!(secret.field("port").unwrap(), "5432");
-        let place = secret.field_place("port").unwrap();
+        let place = secret.field_index("port").unwrap();
         assert_eq!((secret.field_at(place), secret.field_at(2)), (Some("5432\0"), None));
         assert_eq!(Secret::from(Fetched::string("v-1", "{}")).field_at(0), None);
     }

@@ -88,7 +88,7 @@ impl Pacer {
 
     /// Returns how long the next refresh has to wait; `None` if it can go now.
     pub(crate) fn held_back(&mut self, now: &Now) -> Option<Duration> {
-        self.look();
+        self.catch_up();
         let wait = now.until(&self.next);
         (self.is_on && !wait.is_zero()).then_some(wait)
     }
@@ -96,13 +96,13 @@ impl Pacer {
     /// Whether readers leave the next refresh to the refresher, which starts with the secrets that have waited longest.
     /// They do unless the refresher is late.
     pub(crate) fn holds_readers_back(&mut self, now: &Now) -> bool {
-        self.look();
+        self.catch_up();
         self.is_on && !now.until(&self.next.plus(CREDIT)).is_zero()
     }
 
     /// Records that a request is sent.
     pub(crate) fn note_request(&mut self, now: &Now, random: &mut fastrand::Rng) {
-        self.look();
+        self.catch_up();
         if self.is_on {
             let jitter = 0.75 + 0.5 * random.f64();
             let gap = self.gap(&self.brake.lock());
@@ -122,7 +122,7 @@ impl Pacer {
         pause: impl FnOnce(u32) -> Duration,
     ) {
         let mut level = self.brake.lock();
-        if !level.is_news(begun) {
+        if !level.says_something_new(begun) {
             return;
         }
         let is_new = level.strikes == 0 && level.struck.is_none_or(|at| now.since(&at) > FORGOTTEN);
@@ -138,7 +138,7 @@ impl Pacer {
     /// Records that a request that began at `begun`, counted from boot, got a response, whatever it says.
     pub(crate) fn ease(&mut self, begun: Duration, now: &Now) {
         let mut level = self.brake.lock();
-        if level.struck.is_none() || !level.is_news(begun) {
+        if level.struck.is_none() || !level.says_something_new(begun) {
             return;
         }
         level.share = (level.share + STEP).min(MOST);
@@ -151,7 +151,7 @@ impl Pacer {
 
     /// Records that nothing is due. If the endpoint responds, refreshes continue as usual.
     pub(crate) fn note_nothing_due(&mut self) {
-        self.look();
+        self.catch_up();
         self.is_on = self.is_on && self.brake.lock().strikes > 0;
     }
 
@@ -161,7 +161,7 @@ impl Pacer {
     }
 
     /// Catches up with what has happened at the endpoint, to this cache or to another.
-    fn look(&mut self) {
+    fn catch_up(&mut self) {
         let brake = self.brake.clone();
         let level = brake.lock();
         if self.turns == level.turns {
@@ -189,7 +189,7 @@ impl Pacer {
 
 impl Level {
     /// Whether a request that began then says something new: it began after the last failure.
-    fn is_news(&self, begun: Duration) -> bool {
+    fn says_something_new(&self, begun: Duration) -> bool {
         self.struck.is_none_or(|struck| begun > struck.boot)
     }
 

@@ -137,7 +137,7 @@ impl Cache {
     }
 
     /// Counts hits that a binding served itself, with a value from [`Cache::hit`] or [`Cache::lookup`], and marks the
-    /// secret as used. [`Secret::servable_for`] says how long a binding can do so.
+    /// secret as used. [`SecretExt::servable_for`](crate::host::SecretExt::servable_for) says how long a binding can do so.
     ///
     /// ```
     /// # use secretcache::host::Cache;
@@ -156,11 +156,11 @@ impl Cache {
     }
 
     /// Increments one of the binding's counters whenever a value returned earlier must not be served again without a
-    /// lookup, because it was replaced, invalidated or evicted, or the cache was closed. [`Secret::change_slot`] says
+    /// lookup, because it was replaced, invalidated or evicted, or the cache was closed. [`SecretExt::change_slot`](crate::host::SecretExt::change_slot) says
     /// which one; the more counters there are, the fewer values share one. A value that becomes due increments none:
-    /// [`Secret::servable_for`] says when that is.
+    /// [`SecretExt::servable_for`](crate::host::SecretExt::servable_for) says when that is.
     ///
-    /// A binding that keeps values reads a value's counter, then its [`Secret::servable_for`], and the counter again
+    /// A binding that keeps values reads a value's counter, then its [`SecretExt::servable_for`](crate::host::SecretExt::servable_for), and the counter again
     /// before it serves the value. The counters are forgotten when their last [`Arc`] is dropped.
     pub fn count_changes_in(&self, counters: &Arc<[AtomicU32]>) {
         self.0.changes.count_in(counters);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, Weak};
 
 use crate::secret::Secret;
+use crate::secret::binding::SecretExt as _;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, Ordering};
 

@@ -69,7 +69,7 @@ struct UnderWay {
 
 impl RefreshSchedule {
     /// Whether a description says anything about rotations.
-    pub(crate) fn is_told_by(description: &Description) -> bool {
+    pub(crate) fn is_described_by(description: &Description) -> bool {
         description.next_rotation_date.is_some()
             || description.last_rotated_date.is_some()
             || description.version_with_stage(AWSPENDING).is_some()

@@ -21,7 +21,7 @@ use crate::cache::cache::Cache;
 use crate::cache::shared::Shared;
 use crate::cache::state::{SecretEntry, VersionEntry};
 use crate::connect::history::LoginHistory;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Retry};
 use crate::event::Event;
 use crate::iam_login::IamLogin;
 use crate::id::{Selector, Stage};
@@ -104,6 +104,16 @@ pub enum ConnectFailure {
     },
     /// The secret could not be read, or a login did not finish.
     Secret(Error),
+}
+
+impl ConnectFailure {
+    /// Whether a retry may help soon. After refusals it may: the next step of a rotation makes a version work.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Rejected { .. } => Retry::Later,
+            Self::Secret(error) => error.retry(),
+        }
+    }
 }
 
 /// Formats one sentence about the versions that were refused.
@@ -400,9 +410,10 @@ fn ask(entry: &mut SecretEntry, stage: Stage, now: Now) -> Option<Action> {
     let version = entry.version(Selector::from(stage));
     let held = version.and_then(|version| version.for_login(&now));
     let is_recent = |learned: Moment| entry.logins().is_recent(learned, now);
-    let told = entry.described.as_ref().filter(|told| stage != Stage::Current && is_recent(told.at));
-    if let Some(told) = told {
-        let version_id = told.labels.version_with_stage(stage.as_str())?;
+    let described =
+        entry.described.as_ref().filter(|described| stage != Stage::Current && is_recent(described.at));
+    if let Some(described) = described {
+        let version_id = described.labels.version_with_stage(stage.as_str())?;
         let is_held = entry.secrets().any(|secret| secret.version_id() == Some(version_id));
         if is_held || !entry.logins().rest(version_id, &now).is_zero() {
             return None;

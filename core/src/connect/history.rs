@@ -21,7 +21,7 @@ const ANOTHER_CHANGE_AFTER: Duration = Duration::from_secs(2);
 const DENIED_FOR: Duration = Duration::from_secs(3600);
 /// The shortest time between two events about logins with the same version other than the current one. A program can
 /// make thousands of them before a rotation ends, and each event costs about a tenth of a login.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const NOTIFY_EVERY: Duration = Duration::from_secs(60);
 /// The most rejected versions remembered; a rotation adds one.
 const MOST: usize = 16;
 
@@ -33,7 +33,7 @@ pub(crate) struct LoginHistory {
     refreshed: Vec<(Stage, Now)>,
     denied: Vec<(Stage, Now)>,
     /// The version other than the current one that an event reported last, and when.
-    told: Option<(Box<str>, Now)>,
+    notified: Option<(Box<str>, Now)>,
     /// When the resource last refused a version it had accepted, or a label moved.
     changed: Option<Now>,
     /// When the full number of changes is allowed again.
@@ -55,7 +55,7 @@ impl LoginHistory {
         rejected: Vec::new(),
         refreshed: Vec::new(),
         denied: Vec::new(),
-        told: None,
+        notified: None,
         changed: None,
         changes_until: None,
     };
@@ -69,10 +69,10 @@ impl LoginHistory {
     /// Whether to send an event about a login with this version, which is not the current one. If so, it counts as
     /// sent.
     pub(crate) fn should_notify(&mut self, version_id: &str, now: Now) -> bool {
-        let is_told = |(told, at): &(Box<str>, Now)| &**told == version_id && now.since(at) < TELL_EVERY;
-        let should_notify = !self.told.as_ref().is_some_and(is_told);
+        let is_recent = |(last, at): &(Box<str>, Now)| &**last == version_id && now.since(at) < NOTIFY_EVERY;
+        let should_notify = !self.notified.as_ref().is_some_and(is_recent);
         if should_notify {
-            self.told = Some((version_id.into(), now));
+            self.notified = Some((version_id.into(), now));
         }
         should_notify
     }

@@ -25,11 +25,13 @@ const ASKING: [&str; 3] = [
     "LDAP authentication failed for user",
     "RADIUS authentication failed for user",
 ];
-/// Proxies in front of PostgreSQL: PgBouncer, then RDS Proxy
+/// Proxies in front of PostgreSQL: PgBouncer, whose releases and methods have three texts of their own, then RDS Proxy
 /// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.troubleshooting.html>), which has no credentials
 /// for a user whose version of the secret is not the current one.
-const PROXIES: [&str; 3] = [
+const PROXIES: [&str; 5] = [
     "SASL authentication failed",
+    "no such user",
+    "auth failed",
     "The password that was provided for the role",
     "This RDS proxy has no credentials for the role",
 ];
@@ -43,15 +45,22 @@ const RABBITMQ: &str = "ACCESS_REFUSED - Login was refused";
 const ACCESS_REFUSED: &str = "403";
 
 /// Codes that mean a refused login whatever the text: PostgreSQL's SQLSTATEs for a wrong password and for an invalid
-/// authorization specification; MySQL's and MariaDB's `ER_ACCESS_DENIED_ERROR` and
-/// `ER_ACCESS_DENIED_NO_PASSWORD_ERROR`; Redis's; HTTP's.
-const CODES: [&str; 8] = [
+/// authorization specification; MySQL's and MariaDB's for a wrong password or method, an expired password, and an
+/// account that is locked, by an administrator or after too many logins, as numbers and as names; Redis's; HTTP's.
+const CODES: [&str; 15] = [
     "28P01",
     "28000",
     "1045",
     "1698",
+    "1862",
+    "3118",
+    "3955",
+    "4151",
     "ER_ACCESS_DENIED_ERROR",
     "ER_ACCESS_DENIED_NO_PASSWORD_ERROR",
+    "ER_MUST_CHANGE_PASSWORD_LOGIN",
+    "ER_ACCOUNT_HAS_BEEN_LOCKED",
+    "ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK",
     "WRONGPASS",
     "401",
 ];
@@ -109,9 +118,21 @@ mod tests {
     }
 
     #[test]
+    fn an_account_that_mysql_has_locked_or_whose_password_expired_refuses_the_login() {
+        for code in
+            ["1862", "3118", "3955", "4151", "ER_ACCOUNT_HAS_BEEN_LOCKED", "ER_MUST_CHANGE_PASSWORD_LOGIN"]
+        {
+            assert!(login_refused(Some(code), ""), "{code}");
+        }
+        assert!(!login_refused(Some("1040"), "Too many connections"));
+    }
+
+    #[test]
     fn test_n2_a_pooler_or_proxy_that_refuses_a_login_is_understood() {
         for text in [
             "SASL authentication failed",
+            "no such user",
+            "FATAL:  auth failed",
             "The password that was provided for the role app is wrong.",
             "This RDS proxy has no credentials for the role app. Check the credentials for this role and try again.",
             r#"password authentication failed for user "app""#,

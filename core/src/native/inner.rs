@@ -83,12 +83,12 @@ impl Inner {
         self.wake.notify_one();
     }
 
-    async fn ask(&self, permit: &FetchPermit, anew: bool) -> Result<Answer, Error> {
+    async fn ask(&self, permit: &FetchPermit, reconnects: bool) -> Result<Answer, Error> {
         if IamLogin::has_id(permit.id()) && matches!(self.places.transport, Transport::Source(..)) {
             let text = "this cache uses your own client or source and does not know its credentials; for IAM tokens, use a cache that finds credentials itself";
             return Err(Error::new(ErrorKind::InvalidArgument, format!("{:?}: {text}", permit.id())));
         }
-        if anew {
+        if reconnects {
             self.places.forget();
         }
         let answer = self.ask_in_turn(permit).await?;

@@ -21,7 +21,7 @@ const MOST: usize = 4096;
 /// use secretcache::{Error, ErrorKind, Event};
 ///
 /// let error = Error::new(ErrorKind::Throttled, "slow down");
-/// let event = Event::Error { secret_id: Arc::from("prod/db"), error, is_told: false };
+/// let event = Event::Error { secret_id: Arc::from("prod/db"), error, caller_gets_it: false };
 /// let limiter = LogLimiter::default();
 /// assert!(limiter.admits(&event, Now::default()));
 /// assert!(!limiter.admits(&event, Now::default()));

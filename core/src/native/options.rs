@@ -11,7 +11,8 @@ use crate::error::{Error, ErrorKind};
 use crate::place::{Role, check_fallback_regions, check_role_arn, check_roles, region_and_url};
 
 /// How to reach AWS: the endpoint, the credentials and the network. What is not set is found as botocore and the AWS
-/// command line find it: environment, profile, container or instance role.
+/// command line find it: environment, profile, container or instance role. `Debug` shows neither keys nor the user and
+/// password of a proxy.
 ///
 /// ```
 /// use secretcache::host::Options;
@@ -22,7 +23,7 @@ use crate::place::{Role, check_fallback_regions, check_role_arn, check_roles, re
 /// let cache = SecretCache::builder().options(options).build()?;
 /// # Ok::<(), secretcache::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Options {
     /// The AWS Region. Default: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's, the machine's.
@@ -110,6 +111,36 @@ impl Options {
     }
 }
 
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("region", &self.region)
+            .field("endpoint_url", &self.endpoint_url)
+            .field("profile", &self.profile)
+            .field("credentials", &self.credentials)
+            .field("role_arn", &self.role_arn)
+            .field("external_id", &self.external_id)
+            .field("roles", &self.roles)
+            .field("fallback_regions", &self.fallback_regions)
+            .field("fallback_after", &self.fallback_after)
+            .field("proxy_url", &self.proxy_url.as_deref().map(without_user))
+            .field("ca_bundle", &self.ca_bundle)
+            .field("use_fips", &self.use_fips)
+            .field("timeout", &self.timeout)
+            .finish()
+    }
+}
+
+/// Returns a URL without the user name and password before its host.
+fn without_user(url: &str) -> String {
+    let host = url.find("://").map_or(0, |end| end + 3);
+    let end = url[host..].find('/').map_or(url.len(), |end| host + end);
+    match url[host..end].rfind('@') {
+        Some(at) => format!("{}…{}", &url[..host], &url[host + at..]),
+        None => url.to_owned(),
+    }
+}
+
 /// An access key. `Debug` shows the key id only.
 ///
 /// ```
@@ -143,5 +174,21 @@ impl Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_password_of_a_proxy() {
+        let shown = |url: &str| {
+            let options = Options { proxy_url: Some(url.to_owned()), ..Options::default() };
+            format!("{options:?}")
+        };
+        assert!(shown("http://app:hunter2@proxy:3128").contains(r#"Some("http://…@proxy:3128")"#));
+        assert!(shown("app:hun@ter2@proxy:3128").contains(r#"Some("…@proxy:3128")"#));
+        assert!(shown("http://proxy:3128/a@b").contains(r#"Some("http://proxy:3128/a@b")"#));
     }
 }

@@ -13,7 +13,7 @@ use crate::error::Error;
 /// Work in progress on the cache's own runtime. It can be awaited on any executor; dropping it does not cancel the
 /// work.
 #[derive(Debug)]
-#[must_use = "the work goes on, but its outcome is lost"]
+#[must_use = "the work continues, but its result is lost"]
 pub struct Task<T>(JoinHandle<Result<T, Error>>);
 
 impl<T: Send + 'static> Task<T> {

@@ -100,7 +100,7 @@ fn a_name_that_ends_like_an_arn_is_not_taken_for_another_secret() {
 }
 
 #[test]
-fn a_secret_made_anew_under_its_old_name_does_not_answer_for_the_old_arn() {
+fn a_secret_created_again_under_its_old_name_does_not_answer_for_the_old_arn() {
     let mut time = Timeline::new();
     time.lead("prod/db").complete(answer_of(ARN, "v1", "one"), time.now);
     time.pass(1);

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 #[cfg(feature = "aws")]
 use secretcache::host::Driver as _;
-use secretcache::host::{Answer, Cache, Forced, Lookup, Now, Outcome, OwnedSelector};
+use secretcache::host::{
+    Answer, Cache, ErrorExt as _, Forced, Lookup, Now, Outcome, OwnedSelector, SecretExt as _,
+};
 use secretcache::{Config, Error, ErrorKind, Event, Fetched, Secret, Selector, ServiceFault, Stage};
 
 /// The text that no output may contain.
@@ -24,7 +26,8 @@ const WATCHED: &[&str] = &[
 /// Public names that cannot.
 #[rustfmt::skip]
 const HARMLESS: &[&str] = &[
-    "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BlockingPool", "BoxFuture", "Brake", "brake_of", "check_size", "Coarse", "ErrorKind", "IamLogin", "Listener",
+    "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BlockingPool", "BoxFuture", "Brake", "brake_of", "check_size",
+    "Coarse", "ErrorExt", "ErrorKind", "IamLogin", "Listener", "SecretExt",
     "LogLimiter", "LoginStats", "Moment", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
     "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Extension",
     "SystemClock", "RejectedVersion", "Role", "Watch", "Watches", "WipingAllocator", "ConnectFailure", "DescribeAnswer", "Stage", "Task", "Driver", "fresh_seed", "generation", "run_on_event_thread", "end_event_thread", "login_refused",

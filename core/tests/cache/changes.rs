@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use secretcache::host::{Answer, Cache, Lookup, Now};
+use secretcache::host::{Answer, Cache, Lookup, Now, SecretExt as _};
 use secretcache::{Config, Error, ErrorKind, Fetched, Selector};
 
 fn start() -> Now {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use secretcache::host::{Answer, Forced, Lookup, Watches};
+use secretcache::host::{Answer, Forced, Lookup, SecretExt as _, Watches};
 use secretcache::{ErrorKind, Fetched, Secret, Selector};
 
 use crate::timeline::{OLD, Read, TTL, Timeline, answer, answer_of, described, failure, outcome, tracked};
@@ -83,7 +83,7 @@ fn a_watch_is_by_any_of_the_secrets_names_and_outlives_forgetting_and_eviction()
 }
 
 #[test]
-fn a_forgotten_secret_is_fetched_anew() {
+fn a_forgotten_secret_is_fetched_again() {
     let time = Timeline::new();
     time.fill("db", "v1", "one");
     time.fill("other", "v1", "other");

@@ -79,7 +79,7 @@ fn a_login_is_never_tried_with_a_token_that_has_ended() {
 }
 
 #[test]
-fn a_refused_token_is_made_anew_and_no_other_version_asked_for() {
+fn a_refused_token_is_replaced_and_no_other_version_requested() {
     let mut time = hourly();
     time.pass(2);
     let mut attempt = attempt(&time);

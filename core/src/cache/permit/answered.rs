@@ -118,7 +118,7 @@ impl FetchPermit {
         if let Some(description) = description {
             let refresh_after = policy::refresh_after(self.ttl(), draw).into();
             entry.describe_denied = None;
-            if entry.schedule.is_some() || RefreshSchedule::is_told_by(&description) {
+            if entry.schedule.is_some() || RefreshSchedule::is_described_by(&description) {
                 entry.schedule.get_or_insert_default().observe(&description, now);
             }
             let held: Vec<_> = entry.secrets().filter_map(Secret::shared_version_id).collect();

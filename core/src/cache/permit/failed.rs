@@ -28,8 +28,13 @@ impl FetchPermit {
             && matches!(error.kind(), ErrorKind::VersionNotFound | ErrorKind::AccessDenied);
         if !is_answer {
             // Nothing was cached, so the reader or the prefetching caller gets the error.
-            let is_told = self.known.is_none() && matches!(self.purpose, Purpose::Read | Purpose::Refresh);
-            events.push(Event::Error { secret_id: Arc::clone(&self.id), error: error.clone(), is_told });
+            let caller_gets_it =
+                self.known.is_none() && matches!(self.purpose, Purpose::Read | Purpose::Refresh);
+            events.push(Event::Error {
+                secret_id: Arc::clone(&self.id),
+                error: error.clone(),
+                caller_gets_it,
+            });
         }
         let draw = state.random.f64();
         let shared = Arc::clone(&self.shared);

@@ -11,7 +11,7 @@ const TTL: Duration = Duration::from_secs(300);
 
 /// A secret that is polled again and again.
 #[derive(Default)]
-struct Looks {
+struct Poller {
     schedule: RefreshSchedule,
     budget: PollBudget,
     now: Now,
@@ -19,14 +19,14 @@ struct Looks {
     count: u32,
 }
 
-impl Looks {
+impl Poller {
     fn at(seconds: u64) -> Self {
         let now = Now::default().plus(Duration::from_secs(1_800_000_000 / 86_400 * 86_400 + seconds));
         Self { now, current: "v1".to_owned(), ..Self::default() }
     }
 
     /// Describes the secret now, and returns the time until the next poll.
-    fn look(&mut self, description: &Description, draw: f64) -> Duration {
+    fn poll(&mut self, description: &Description, draw: f64) -> Duration {
         self.count += 1;
         self.schedule.observe(description, &self.now);
         self.schedule.refresh_after(Some(&self.current), TTL, draw, &self.now, &mut self.budget)
@@ -41,7 +41,7 @@ impl Looks {
     ) -> Vec<Duration> {
         let mut distances = Vec::new();
         while self.now.wall < wall {
-            let distance = self.look(description, random.f64());
+            let distance = self.poll(description, random.f64());
             distances.push(distance);
             self.now = self.now.plus(distance);
         }
@@ -86,31 +86,31 @@ fn a_window_is_what_the_rules_say_and_by_default_an_hour_or_the_rest_of_the_day(
 #[test]
 fn looks_are_close_within_the_window_and_far_before_it() {
     let mut random = fastrand::Rng::with_seed(1);
-    let mut looks = Looks::at(0);
-    let (open, close) = (looks.now.wall + DAY - HOUR, looks.now.wall + DAY);
+    let mut poller = Poller::at(0);
+    let (open, close) = (poller.now.wall + DAY - HOUR, poller.now.wall + DAY);
     let description = described(close, "cron(0 23 * * ? *)", Some("1h"));
-    let before = looks.until(open - HOUR, &description, &mut random);
-    assert!(before.iter().sum::<Duration>() > TTL.mul_f64(0.8) * looks.count);
-    looks.until(open, &description, &mut random);
-    assert!(looks.now.wall - open < TTL.mul_f64(0.2), "the first poll comes soon after the window opens");
+    let before = poller.until(open - HOUR, &description, &mut random);
+    assert!(before.iter().sum::<Duration>() > TTL.mul_f64(0.8) * poller.count);
+    poller.until(open, &description, &mut random);
+    assert!(poller.now.wall - open < TTL.mul_f64(0.2), "the first poll comes soon after the window opens");
     // On average a rotation comes halfway, so more is spent on the first half.
-    let within = looks.until(close - HOUR / 2, &description, &mut random);
+    let within = poller.until(close - HOUR / 2, &description, &mut random);
     assert!(longest(&within) < TTL / 6, "{within:?}");
-    let late = looks.until(close - HOUR / 10, &description, &mut random);
+    let late = poller.until(close - HOUR / 10, &description, &mut random);
     assert!(longest(&late) < TTL / 2, "{late:?}");
 }
 
 #[test]
 fn where_rotations_came_at_the_same_time_the_looks_gather_there() {
     let mut random = fastrand::Rng::with_seed(1);
-    let mut looks = Looks::at(0);
-    let start = looks.now.wall;
+    let mut poller = Poller::at(0);
+    let start = poller.now.wall;
     for hour in 1..=6 {
         let opens = start + HOUR * (hour - 1);
         let mut description = described(opens + HOUR, "rate(1 hour)", None);
         let rotation = opens + Duration::from_secs(1_800 + u64::from(hour) * 7);
         description.last_rotated_date = Some(UNIX_EPOCH + rotation - HOUR);
-        let distances = looks.until(rotation, &description, &mut random);
+        let distances = poller.until(rotation, &description, &mut random);
         if hour > 2 {
             assert!(*distances.last().unwrap() < TTL.mul_f64(0.11), "hour {hour}: {distances:?}");
         }
@@ -120,99 +120,102 @@ fn where_rotations_came_at_the_same_time_the_looks_gather_there() {
 #[test]
 fn a_description_tells_of_rotations_by_either_date_or_a_pending_label() {
     let nothing = Description::default();
-    assert!(!RefreshSchedule::is_told_by(&nothing));
+    assert!(!RefreshSchedule::is_described_by(&nothing));
     let next = Description { next_rotation_date: Some(UNIX_EPOCH), ..Description::default() };
     let last = Description { last_rotated_date: Some(UNIX_EPOCH), ..Description::default() };
     let pending = Description { versions: vec![("v2".into(), vec![AWSPENDING.into()])], ..nothing };
     for description in [next, last, pending] {
-        assert!(RefreshSchedule::is_told_by(&description), "{description:?}");
+        assert!(RefreshSchedule::is_described_by(&description), "{description:?}");
     }
 }
 
 #[test]
 fn as_many_rotations_are_remembered_as_it_says_and_the_oldest_is_forgotten() {
-    let mut looks = Looks::at(0);
+    let mut poller = Poller::at(0);
     for rotation in 1..=REMEMBERED as u64 + 3 {
-        let mut description = described(looks.now.wall + HOUR, "rate(1 hour)", None);
+        let mut description = described(poller.now.wall + HOUR, "rate(1 hour)", None);
         // Each one comes later in its hour, so that the offsets show which are kept.
         description.last_rotated_date =
-            Some(UNIX_EPOCH + looks.now.wall - HOUR + Duration::from_secs(rotation));
-        looks.look(&description, 0.5);
-        assert_eq!(looks.schedule.offsets.len(), REMEMBERED.min(rotation as usize));
-        looks.now = looks.now.plus(HOUR);
+            Some(UNIX_EPOCH + poller.now.wall - HOUR + Duration::from_secs(rotation));
+        poller.poll(&description, 0.5);
+        assert_eq!(poller.schedule.offsets.len(), REMEMBERED.min(rotation as usize));
+        poller.now = poller.now.plus(HOUR);
     }
-    assert!(looks.schedule.offsets[0] < looks.schedule.offsets[REMEMBERED - 1]);
+    assert!(poller.schedule.offsets[0] < poller.schedule.offsets[REMEMBERED - 1]);
     assert_eq!(
-        looks.schedule.offsets[REMEMBERED - 1] - looks.schedule.offsets[0],
+        poller.schedule.offsets[REMEMBERED - 1] - poller.schedule.offsets[0],
         Duration::from_secs(REMEMBERED as u64 - 1)
     );
 }
 
 #[test]
-fn only_the_refused_version_itself_being_accepted_ends_the_close_looks() {
-    let mut looks = Looks::at(0);
+fn only_the_refused_version_itself_being_accepted_ends_the_close_polls() {
+    let mut poller = Poller::at(0);
     let quiet = Description::default();
-    looks.schedule.refused("v1", &looks.now);
-    looks.schedule.accepted("v0");
-    assert!(looks.look(&quiet, 0.5) < TTL / 4, "another version was accepted");
-    looks.schedule.accepted("v1");
-    assert!(looks.look(&quiet, 0.5) >= TTL / 2);
+    poller.schedule.refused("v1", &poller.now);
+    poller.schedule.accepted("v0");
+    assert!(poller.poll(&quiet, 0.5) < TTL / 4, "another version was accepted");
+    poller.schedule.accepted("v1");
+    assert!(poller.poll(&quiet, 0.5) >= TTL / 2);
     // While another version is pending, the current one still works, so an accepted login proves nothing.
     let rotating = Description {
         versions: vec![("v1".into(), vec![AWSCURRENT.into()]), ("v2".into(), vec![AWSPENDING.into()])],
         ..Description::default()
     };
-    looks.look(&rotating, 0.5);
-    looks.schedule.accepted("v1");
-    assert!(looks.look(&rotating, 0.5) < TTL / 4, "the rotation is still in progress");
+    poller.poll(&rotating, 0.5);
+    poller.schedule.accepted("v1");
+    assert!(poller.poll(&rotating, 0.5) < TTL / 4, "the rotation is still in progress");
 }
 
 #[test]
 fn a_date_in_the_past_is_no_reason_to_look_more_often() {
-    let mut looks = Looks::at(100_000);
-    let past = described(looks.now.wall - HOUR, "rate(1 day)", Some("1h"));
-    assert_eq!(looks.look(&past, 0.5), policy::refresh_after(TTL, 0.5));
+    let mut poller = Poller::at(100_000);
+    let past = described(poller.now.wall - HOUR, "rate(1 day)", Some("1h"));
+    assert_eq!(poller.poll(&past, 0.5), policy::refresh_after(TTL, 0.5));
 }
 
 #[test]
 fn while_the_current_version_is_refused_looks_are_closest_and_then_ever_wider() {
     let mut random = fastrand::Rng::with_seed(1);
-    let mut looks = Looks::at(0);
+    let mut poller = Poller::at(0);
     let quiet = Description::default();
-    assert_eq!(looks.schedule.refused("v1", &looks.now), SOON);
-    let (now, start) = (looks.now, looks.count);
-    looks.until(now.wall + Duration::from_secs(8), &quiet, &mut random);
-    assert!(looks.count - start >= 3, "{}", looks.count);
-    looks.until(now.wall + HOUR, &quiet, &mut random);
-    assert!(looks.count - start < 50, "{}", looks.count);
-    looks.current = "v2".to_owned();
-    assert!(looks.look(&quiet, 0.5) >= TTL / 2, "the version has moved");
+    assert_eq!(poller.schedule.refused("v1", &poller.now), SOON);
+    let (now, start) = (poller.now, poller.count);
+    poller.until(now.wall + Duration::from_secs(8), &quiet, &mut random);
+    assert!(poller.count - start >= 3, "{}", poller.count);
+    poller.until(now.wall + HOUR, &quiet, &mut random);
+    assert!(poller.count - start < 50, "{}", poller.count);
+    poller.current = "v2".to_owned();
+    assert!(poller.poll(&quiet, 0.5) >= TTL / 2, "the version has moved");
 
-    looks.schedule.refused("v2", &looks.now);
-    assert!(looks.look(&quiet, 0.5) < TTL / 4);
-    looks.schedule.accepted("v2");
-    assert!(looks.look(&quiet, 0.5) >= TTL / 2, "it was accepted after all");
+    poller.schedule.refused("v2", &poller.now);
+    assert!(poller.poll(&quiet, 0.5) < TTL / 4);
+    poller.schedule.accepted("v2");
+    assert!(poller.poll(&quiet, 0.5) >= TTL / 2, "it was accepted after all");
 }
 
 #[test]
 fn a_pending_label_has_looks_follow_closely_until_it_is_gone_or_long_forgotten() {
     let mut random = fastrand::Rng::with_seed(1);
-    let mut looks = Looks::at(0);
-    let quiet = described(looks.now.wall + DAY, "rate(1 day)", Some("1h"));
-    looks.until(looks.now.wall + HOUR * 2, &quiet, &mut random);
-    let mut rotating = described(looks.now.wall + DAY, "rate(1 day)", Some("1h"));
+    let mut poller = Poller::at(0);
+    let quiet = described(poller.now.wall + DAY, "rate(1 day)", Some("1h"));
+    poller.until(poller.now.wall + HOUR * 2, &quiet, &mut random);
+    let mut rotating = described(poller.now.wall + DAY, "rate(1 day)", Some("1h"));
     rotating.versions.push(("v2".into(), vec![AWSPENDING.into()]));
-    assert!(looks.look(&rotating, 0.5) < TTL / 8);
-    assert!(looks.look(&quiet, 0.5) >= TTL / 2);
-    let start = (looks.now.wall, looks.count);
-    looks.until(start.0 + HOUR * 10, &rotating, &mut random);
+    assert!(poller.poll(&rotating, 0.5) < TTL / 8);
+    assert!(poller.poll(&quiet, 0.5) >= TTL / 2);
+    let start = (poller.now.wall, poller.count);
+    poller.until(start.0 + HOUR * 10, &rotating, &mut random);
     let plain = HOUR.as_secs() * 10 / (TTL.as_secs() * 3 / 4);
-    assert!(u64::from(looks.count - start.1) < plain + 10, "an abandoned rotation is not polled forever");
+    assert!(u64::from(poller.count - start.1) < plain + 10, "an abandoned rotation is not polled forever");
     let mut on_both = quiet;
     on_both.versions[0].1.push(AWSPENDING.into());
-    looks.schedule = RefreshSchedule::default();
-    looks.budget = PollBudget(3.0);
-    assert!(looks.look(&on_both, 0.5) >= TTL / 2, "the current version keeps the label after some rotations");
+    poller.schedule = RefreshSchedule::default();
+    poller.budget = PollBudget(3.0);
+    assert!(
+        poller.poll(&on_both, 0.5) >= TTL / 2,
+        "the current version keeps the label after some rotations"
+    );
 }
 
 prop_compose! {
@@ -255,12 +258,12 @@ proptest! {
     ) {
         let ttl = Duration::from_secs(ttl);
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut looks = Looks::at(0);
-        let (start, mut number) = (looks.now, 0);
+        let mut poller = Poller::at(0);
+        let (start, mut number) = (poller.now, 0);
         let (mut close, mut rotates) = schedule.rotation(number, &mut random);
         let mut last = None;
         for count in 0u32..3_000 {
-            let passed = looks.now.since(&start);
+            let passed = poller.now.since(&start);
             prop_assert!(f64::from(count) <= passed.div_duration_f64(ttl) / PLAIN + START + 1.0 + 1.0 / 3.0, "{count} polls in {passed:?}");
             while passed > rotates {
                 last = Some(rotates);
@@ -272,13 +275,13 @@ proptest! {
             if schedule.leaves_pending {
                 description.versions.push(("v2".into(), vec![AWSPENDING.into()]));
             }
-            looks.schedule.observe(&description, &looks.now);
+            poller.schedule.observe(&description, &poller.now);
             let distance = {
-                let Looks { schedule, budget, now, .. } = &mut looks;
+                let Poller { schedule, budget, now, .. } = &mut poller;
                 schedule.refresh_after(Some("v1"), ttl, random.f64(), now, budget)
             };
             prop_assert!(distance <= ttl && distance >= SOONEST.mul_f64(0.7), "{distance:?}");
-            looks.now = looks.now.plus(distance);
+            poller.now = poller.now.plus(distance);
         }
     }
 
@@ -287,18 +290,18 @@ proptest! {
     fn there_is_jitter_everywhere(
         saved in 0.0..50.0f64, left in 1u64..100_000, length in 1u32..24, offset in 0u64..3_600, is_usual: bool,
     ) {
-        let mut looks = Looks::at(0);
-        let close = looks.now.wall + Duration::from_secs(left);
+        let mut poller = Poller::at(0);
+        let close = poller.now.wall + Duration::from_secs(left);
         let description = described(close, "rate(1 day)", Some(&format!("{length}h")));
-        looks.schedule.observe(&description, &looks.now);
-        looks.budget = PollBudget(saved - START);
+        poller.schedule.observe(&description, &poller.now);
+        poller.budget = PollBudget(saved - START);
         if is_usual {
-            looks.schedule.offsets = vec![Duration::from_secs(offset); 3];
+            poller.schedule.offsets = vec![Duration::from_secs(offset); 3];
         }
-        let mut other = Looks { now: looks.now, current: looks.current.clone(), ..Looks::default() };
-        other.schedule.offsets.clone_from(&looks.schedule.offsets);
+        let mut other = Poller { now: poller.now, current: poller.current.clone(), ..Poller::default() };
+        other.schedule.offsets.clone_from(&poller.schedule.offsets);
         other.budget = PollBudget(saved - START);
-        let (one, other) = (looks.look(&description, 0.1), other.look(&description, 0.9));
+        let (one, other) = (poller.poll(&description, 0.1), other.poll(&description, 0.9));
         // An interval of a whole TTL keeps the distance that two processes already have.
         prop_assert!(other.abs_diff(one) >= TTL / 400 || (one == TTL && other == TTL), "{one:?} {other:?}");
     }
@@ -307,15 +310,15 @@ proptest! {
     #[test]
     fn with_nothing_told_it_is_plain_refreshing(ttl in 1u64..10_000, draws in prop::collection::vec(0.0..1.0f64, 1..50)) {
         let ttl = Duration::from_secs(ttl);
-        let mut looks = Looks::at(0);
-        let last_rotated_date = Some(UNIX_EPOCH + looks.now.wall);
+        let mut poller = Poller::at(0);
+        let last_rotated_date = Some(UNIX_EPOCH + poller.now.wall);
         let description = Description { last_rotated_date, ..Description::default() };
         for draw in draws {
-            looks.schedule.observe(&description, &looks.now);
-            let distance = looks.schedule.refresh_after(Some("v1"), ttl, draw, &looks.now, &mut looks.budget);
+            poller.schedule.observe(&description, &poller.now);
+            let distance = poller.schedule.refresh_after(Some("v1"), ttl, draw, &poller.now, &mut poller.budget);
             prop_assert!(distance <= ttl && distance >= ttl.mul_f64(0.499_999));
             prop_assert_eq!(distance, policy::refresh_after(ttl, draw));
-            looks.now = looks.now.plus(distance);
+            poller.now = poller.now.plus(distance);
         }
     }
 }
@@ -443,14 +446,14 @@ fn a_time_is_usual_if_enough_of_the_rotations_that_are_known_came_at_it() {
 }
 
 /// A secret with a rotation that has been in progress for 400 s, and no window.
-fn rotating(budget: f64) -> Looks {
-    let mut looks = Looks { budget: PollBudget(budget), ..Looks::at(0) };
-    looks.schedule.begin("v1", false, &looks.now);
-    looks.now = looks.now.plus(seconds(400));
-    looks
+fn rotating(budget: f64) -> Poller {
+    let mut poller = Poller { budget: PollBudget(budget), ..Poller::at(0) };
+    poller.schedule.begin("v1", false, &poller.now);
+    poller.now = poller.now.plus(seconds(400));
+    poller
 }
 
-impl Looks {
+impl Poller {
     fn refresh(&mut self, ttl: Duration, draw: f64) -> Duration {
         self.schedule.refresh_after(Some("v1"), ttl, draw, &self.now, &mut self.budget)
     }
@@ -467,47 +470,47 @@ fn a_rotation_under_way_is_followed_at_a_quarter_of_its_age_out_of_the_budget() 
     assert_close(rotating(0.0).refresh(TTL, 0.0), 75.0);
     // A tenth of the TTL is close enough.
     assert_close(rotating(0.0).refresh(seconds(2_000), 0.5), 200.0);
-    let mut looks = rotating(0.0);
-    looks.refresh(TTL, 0.5);
-    assert_near(looks.budget.0, 100.0 / 300.0 / PLAIN - 1.0);
+    let mut poller = rotating(0.0);
+    poller.refresh(TTL, 0.5);
+    assert_near(poller.budget.0, 100.0 / 300.0 / PLAIN - 1.0);
     // With nothing left: plain refreshing, and a little longer, which is saved.
-    let mut looks = rotating(-START);
-    assert_close(looks.refresh(TTL, 0.5), 300.0 * PLAIN * 1.05);
-    assert_near(looks.budget.0, 0.05 - START);
+    let mut poller = rotating(-START);
+    assert_close(poller.refresh(TTL, 0.5), 300.0 * PLAIN * 1.05);
+    assert_near(poller.budget.0, 0.05 - START);
     // With half a refresh left, half of it.
     assert_close(rotating(0.5 - START).refresh(TTL, 0.5), 300.0 * PLAIN * 0.5 * 1.05);
 }
 
 #[test]
 fn a_program_that_refreshes_by_itself_pays_for_what_was_not_waited() {
-    let mut looks = rotating(0.0);
-    looks.refresh(TTL, 0.5);
+    let mut poller = rotating(0.0);
+    poller.refresh(TTL, 0.5);
     let paid = 100.0 / 300.0 / PLAIN - 1.0;
-    looks.now = looks.now.plus(seconds(40));
-    looks.refresh(TTL, 0.5); // 60 s early; the next is 110 s away
-    assert_near(looks.budget.0, paid - 60.0 / 300.0 / PLAIN + 110.0 / 300.0 / PLAIN - 1.0);
+    poller.now = poller.now.plus(seconds(40));
+    poller.refresh(TTL, 0.5); // 60 s early; the next is 110 s away
+    assert_near(poller.budget.0, paid - 60.0 / 300.0 / PLAIN + 110.0 / 300.0 / PLAIN - 1.0);
     // Being late saves nothing.
-    let before = looks.budget.0;
-    looks.now = looks.now.plus(seconds(1_000));
-    looks.refresh(TTL, 0.5); // as far as plain refreshing is
-    assert_near(looks.budget.0, before);
+    let before = poller.budget.0;
+    poller.now = poller.now.plus(seconds(1_000));
+    poller.refresh(TTL, 0.5); // as far as plain refreshing is
+    assert_near(poller.budget.0, before);
 }
 
 #[test]
 fn a_refused_version_is_asked_for_at_a_quarter_of_the_time_and_costs_nothing() {
-    let mut looks = Looks { budget: PollBudget(-START), ..Looks::at(0) };
-    looks.schedule.refused("v1", &looks.now);
-    assert_close(looks.refresh(TTL, 0.5), 2.0);
-    looks.now = looks.now.plus(seconds(40));
-    assert_close(looks.refresh(TTL, 0.5), 10.0);
-    assert_close(looks.refresh(TTL, 0.0), 7.5);
-    assert_near(looks.budget.0, -START);
+    let mut poller = Poller { budget: PollBudget(-START), ..Poller::at(0) };
+    poller.schedule.refused("v1", &poller.now);
+    assert_close(poller.refresh(TTL, 0.5), 2.0);
+    poller.now = poller.now.plus(seconds(40));
+    assert_close(poller.refresh(TTL, 0.5), 10.0);
+    assert_close(poller.refresh(TTL, 0.0), 7.5);
+    assert_near(poller.budget.0, -START);
 }
 
 #[test]
 fn the_shortest_time_to_live_with_a_schedule_is_ten_seconds() {
-    let mut looks = Looks::at(0);
-    looks.schedule.begin("v1", false, &looks.now);
-    assert_close(looks.refresh(seconds(10), 0.5), 1.0);
-    assert_eq!(looks.refresh(seconds(9), 0.5), policy::refresh_after(seconds(9), 0.5));
+    let mut poller = Poller::at(0);
+    poller.schedule.begin("v1", false, &poller.now);
+    assert_close(poller.refresh(seconds(10), 0.5), 1.0);
+    assert_eq!(poller.refresh(seconds(9), 0.5), policy::refresh_after(seconds(9), 0.5));
 }
