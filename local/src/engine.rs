@@ -1,8 +1,8 @@
 //! The state behind the server: the store, its data file, the clock, randomness and faults.
 
 mod beginning;
+mod faults;
 mod rotations;
-mod trouble;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -12,8 +12,8 @@ use rand::rngs::{StdRng, SysRng};
 use tokio::sync::Notify;
 
 use beginning::Beginning;
-pub use trouble::Calls;
-use trouble::Trouble;
+pub use faults::Calls;
+use faults::FaultState;
 
 use crate::arn::Scope;
 use crate::clock::Clock;
@@ -34,7 +34,7 @@ pub(crate) struct Engine {
     store: RwLock<Store>,
     /// Locked from deciding about a change until it is applied.
     writer: Mutex<Writer>,
-    trouble: Mutex<Trouble>,
+    faults: Mutex<FaultState>,
     clock: Clock,
     defaults: Scope,
     functions: Functions,
@@ -69,7 +69,7 @@ impl Engine {
             store: RwLock::new(store),
             writer: Mutex::new(Writer { random, journal }),
             warning,
-            trouble: Mutex::default(),
+            faults: Mutex::default(),
             clock,
             defaults: options.defaults.clone(),
             functions,
@@ -103,14 +103,14 @@ impl Engine {
     pub(crate) fn move_clock(&self, millis: i64) {
         self.clock.advance(millis);
         self.rotations.notify_waiters();
-        self.story.now("clock", || self.clock_json());
+        self.story.notify("clock", || self.clock_json());
     }
 
     /// Stops the clock, or lets it continue.
     pub(crate) fn freeze_clock(&self, frozen: bool) {
         self.clock.freeze(frozen);
         self.rotations.notify_waiters();
-        self.story.now("clock", || self.clock_json());
+        self.story.notify("clock", || self.clock_json());
     }
 
     /// Returns the account and Region of a caller.
@@ -122,7 +122,7 @@ impl Engine {
     /// or events.
     pub(crate) fn reset(&self) -> Result<(), ServiceError> {
         let mut writer = self.writer();
-        *self.trouble() = Trouble::default();
+        *self.fault_state() = FaultState::default();
         self.events.forget();
         self.clock.reset();
         *self.store.write().unwrap_or_else(PoisonError::into_inner) = self.beginning.clone();
@@ -139,7 +139,7 @@ impl Engine {
 
     /// Returns all secrets without their values.
     pub(crate) fn secrets_json(&self) -> serde_json::Value {
-        self.look(|store, now| {
+        self.with_store(|store, now| {
             let present = store.all().filter(|(_, secret)| !secret.is_gone(now));
             let secrets: Vec<_> = present.map(|(scope, secret)| story::shown(scope, secret)).collect();
             serde_json::json!({ "secrets": secrets })
@@ -148,7 +148,7 @@ impl Engine {
 
     /// Returns the Regions that have secrets.
     pub(crate) fn regions(&self) -> BTreeSet<String> {
-        self.look(|store, now| {
+        self.with_store(|store, now| {
             let present = store.all().filter(|(_, secret)| !secret.is_gone(now));
             present.map(|(scope, _)| scope.region.clone()).collect()
         })
@@ -160,7 +160,7 @@ impl Engine {
 
     /// Returns a seed file of all secrets, values included.
     pub(crate) fn export(&self) -> Vec<u8> {
-        self.look(seed::export)
+        self.with_store(seed::export)
     }
 
     /// Answers a request, from the store as it was `stale` seconds ago if given.
@@ -251,9 +251,9 @@ impl Engine {
             .body)
     }
 
-    /// Calls a function with the store, which does not change during the call.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&Store, Timestamp) -> T) -> T {
-        look(&self.store(), self.clock.now())
+    /// Calls a function with the store, which does not change during the call, and the time.
+    pub(crate) fn with_store<T>(&self, read: impl FnOnce(&Store, Timestamp) -> T) -> T {
+        read(&self.store(), self.clock.now())
     }
 
     /// Decides about changes, writes them to the data file and applies them, as one atomic step.
@@ -311,9 +311,9 @@ impl Engine {
                 Change::Put(scope, secret) => {
                     let moves = story::moves(before.as_deref(), secret, now);
                     moves.into_iter().for_each(|moved| self.story.rotation(&Entry::Moved(moved)));
-                    self.story.now("secret", || story::shown(scope, secret));
+                    self.story.notify("secret", || story::shown(scope, secret));
                 }
-                Change::Remove(_, arn) => self.story.now("removed", || serde_json::json!({ "arn": arn })),
+                Change::Remove(_, arn) => self.story.notify("removed", || serde_json::json!({ "arn": arn })),
             }
         }
     }

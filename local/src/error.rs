@@ -85,7 +85,7 @@ impl ErrorCode {
 /// Returns whether JSON was rejected because of a lone surrogate, which serde reports in several ways.
 pub(crate) fn is_half_a_pair(error: &serde_json::Error) -> bool {
     let message = error.to_string();
-    ["unexpected end of hex escape", "lone leading surrogate"].iter().any(|told| message.starts_with(told))
+    ["unexpected end of hex escape", "lone leading surrogate"].iter().any(|text| message.starts_with(text))
 }
 
 /// An error response. The message never contains a secret value.

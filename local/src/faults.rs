@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_rule_that_does_what_nothing_can_is_refused() {
-        for (wrong, told) in [
+        for (wrong, message) in [
             (r#"{"effect":{"error":{"type":"X","status":200}}}"#, "400 to 599, not 200"),
             (r#"{"effect":{"error":{"type":"X","status":99}}}"#, "400 to 599, not 99"),
             (r#"{"effect":{"error":{"type":"X\r\nY"}}}"#, "a name such as"),
@@ -250,7 +250,7 @@ mod tests {
             (r#"{"effect":{"stale":{"seconds":1e300}}}"#, "a year"),
         ] {
             let refused = serde_json::from_str::<Fault>(wrong).unwrap().check().unwrap_err();
-            assert!(refused.contains(told), "{wrong}: {refused}");
+            assert!(refused.contains(message), "{wrong}: {refused}");
         }
         let good = r#"{"effect":{"error":{"type":"com.amazonaws#Other","status":503}}}"#;
         serde_json::from_str::<Fault>(good).unwrap().check().unwrap();

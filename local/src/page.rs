@@ -26,7 +26,7 @@ use crate::answers::{json, response};
 use crate::engine::Engine;
 use crate::guard;
 use crate::stop::stopped;
-use crate::story::News;
+use crate::story::Notification;
 use crate::value::Encoded;
 
 /// The path of the stream of events.
@@ -42,7 +42,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/_page/secrets.js", JAVASCRIPT, include_str!("page/secrets.js")),
     ("/_page/rotation.js", JAVASCRIPT, include_str!("page/rotation.js")),
     ("/_page/requests.js", JAVASCRIPT, include_str!("page/requests.js")),
-    ("/_page/trouble.js", JAVASCRIPT, include_str!("page/trouble.js")),
+    ("/_page/faults.js", JAVASCRIPT, include_str!("page/faults.js")),
     ("/_page/style.css", "text/css; charset=utf-8", include_str!("page/style.css")),
     ("/_page/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
 ];
@@ -79,14 +79,14 @@ pub(crate) fn respond(
 pub(crate) fn feed(engine: Arc<Engine>, has_control: bool, mut stop: watch::Receiver<bool>) -> Feed {
     let (sender, receiver) = mpsc::channel(16);
     tokio::spawn(async move {
-        let mut news = engine.story.listen();
+        let mut notifications = engine.story.listen();
         let mut next = message("everything", &everything(&engine, has_control));
         // A reader that disconnected is noticed at the next message at the latest.
         while sender.send(next).await.is_ok() {
             next = tokio::select! {
-                heard = news.recv() => match heard {
-                    Ok(News::Told(event, data)) => message(event, &data),
-                    Ok(News::Everything) | Err(RecvError::Lagged(_)) => {
+                received = notifications.recv() => match received {
+                    Ok(Notification::Event(event, data)) => message(event, &data),
+                    Ok(Notification::Reload) | Err(RecvError::Lagged(_)) => {
                         message("everything", &everything(&engine, has_control))
                     }
                     Err(RecvError::Closed) => break,
@@ -138,7 +138,7 @@ fn value(engine: &Engine, body: &[u8]) -> Option<serde_json::Value> {
         version_id: String,
     }
     let Wanted { arn, version_id } = serde_json::from_slice(body).ok()?;
-    engine.look(|store, now| {
+    engine.with_store(|store, now| {
         let (_, secret) = store.all().find(|(_, secret)| secret.arn == arn && !secret.is_gone(now))?;
         let value = secret.version(&version_id)?.value.as_ref()?;
         let binary = || value.as_binary().map(|bytes| json!({ "binary": Encoded(bytes) }));

@@ -226,8 +226,9 @@ impl Service {
         let scope = self.engine.scope_of(envelope);
         let subject = Subject::of(body);
         let is_missing = outcome == ErrorCode::ResourceNotFound.name();
-        let why = is_missing
-            .then(|| self.engine.look(|store, now| requests::why_missing(store, &scope, &subject, now)));
+        let why = is_missing.then(|| {
+            self.engine.with_store(|store, now| requests::why_missing(store, &scope, &subject, now))
+        });
         let line = RequestLine {
             time: self.engine.now(),
             account: &scope.account,

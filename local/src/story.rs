@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 /// Keeps the latest entries of each kind, and notifies listeners.
 pub(crate) struct Story {
     latest: Mutex<Latest>,
-    news: broadcast::Sender<News>,
+    notifications: broadcast::Sender<Notification>,
 }
 
 #[derive(Default)]
@@ -28,11 +28,11 @@ struct Latest {
 
 /// A notification for listeners.
 #[derive(Clone, Debug)]
-pub(crate) enum News {
+pub(crate) enum Notification {
     /// The name of a server-sent event and its data, JSON on one line.
-    Told(&'static str, Arc<str>),
+    Event(&'static str, Arc<str>),
     /// So much has changed that listeners must reload everything.
-    Everything,
+    Reload,
 }
 
 /// An entry in the history of rotations.
@@ -70,7 +70,7 @@ pub(crate) struct Move<'a> {
 
 impl Default for Story {
     fn default() -> Self {
-        Self { latest: Mutex::default(), news: broadcast::Sender::new(CAPACITY) }
+        Self { latest: Mutex::default(), notifications: broadcast::Sender::new(CAPACITY) }
     }
 }
 
@@ -86,9 +86,9 @@ impl Story {
     }
 
     /// Notifies the current listeners of a new state.
-    pub(crate) fn now(&self, event: &'static str, state: impl FnOnce() -> serde_json::Value) {
+    pub(crate) fn notify(&self, event: &'static str, state: impl FnOnce() -> serde_json::Value) {
         if self.has_listeners() {
-            let _ = self.news.send(News::Told(event, state().to_string().into()));
+            let _ = self.notifications.send(Notification::Event(event, state().to_string().into()));
         }
     }
 
@@ -97,15 +97,15 @@ impl Story {
         let mut latest = self.latest();
         latest.requests.clear();
         latest.rotations.clear();
-        let _ = self.news.send(News::Everything);
+        let _ = self.notifications.send(Notification::Reload);
     }
 
-    pub(crate) fn listen(&self) -> broadcast::Receiver<News> {
-        self.news.subscribe()
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Notification> {
+        self.notifications.subscribe()
     }
 
     pub(crate) fn has_listeners(&self) -> bool {
-        self.news.receiver_count() > 0
+        self.notifications.receiver_count() > 0
     }
 
     /// Returns the latest requests and the latest rotation entries, each as a JSON array, oldest first.
@@ -142,7 +142,7 @@ impl Story {
             entries.pop_front();
         }
         // It is not an error if there are no listeners.
-        let _ = self.news.send(News::Told(event, text));
+        let _ = self.notifications.send(Notification::Event(event, text));
     }
 
     fn latest(&self) -> MutexGuard<'_, Latest> {
@@ -209,13 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_move_come_and_go_are_told() {
+    fn labels_that_move_come_and_go_are_reported() {
         let before = secret(&[("one", &["AWSCURRENT"]), ("two", &["AWSPENDING", "blue"])]);
         let after = secret(&[("one", &["AWSPREVIOUS"]), ("two", &["AWSCURRENT", "blue"])]);
-        let told: Vec<_> =
+        let moved: Vec<_> =
             moves(Some(&before), &after, NOW).into_iter().map(|m| (m.label, m.from, m.to)).collect();
         assert_eq!(
-            told,
+            moved,
             [
                 ("AWSCURRENT", Some("one"), Some("two")),
                 ("AWSPENDING", Some("two"), None),
@@ -229,14 +229,15 @@ mod tests {
     #[test]
     fn the_latest_are_kept_in_their_order_and_forgotten_on_request() {
         let story = Story::default();
-        let mut news = story.listen();
+        let mut notifications = story.listen();
         for n in 0..KEPT_REQUESTS + 3 {
             story.request(&serde_json::json!({ "n": n }));
         }
         let requests: Vec<serde_json::Value> = serde_json::from_str(&story.latest_json().0).unwrap();
         assert_eq!(requests.len(), KEPT_REQUESTS);
         assert_eq!((&requests[0]["n"], &requests[0]["number"]), (&3.into(), &4.into()));
-        assert!(matches!(news.try_recv(), Ok(News::Told("request", text)) if text.contains("\"number\":1")));
+        let first = notifications.try_recv();
+        assert!(matches!(first, Ok(Notification::Event("request", text)) if text.contains("\"number\":1")));
         story.forget();
         assert_eq!(story.latest_json(), ("[]".to_owned(), "[]".to_owned()));
     }
@@ -244,6 +245,6 @@ mod tests {
     #[test]
     fn nothing_is_made_for_nobody() {
         let story = Story::default();
-        story.now("clock", || unreachable!("nobody listens"));
+        story.notify("clock", || unreachable!("nobody listens"));
     }
 }

@@ -19,8 +19,8 @@ use crate::value::{SecretBlob, SecretText, SecretValue};
 pub(crate) fn check(operation: &str, body: &[u8]) -> Result<(), ServiceError> {
     let Some(shape) = MODEL.get(operation) else { return Ok(()) };
     let mut broken = Vec::new();
-    let look = Look { shape, path: String::new(), broken: &mut broken };
-    let _ = look.deserialize(&mut serde_json::Deserializer::from_slice(body));
+    let check = Check { shape, path: String::new(), broken: &mut broken };
+    let _ = check.deserialize(&mut serde_json::Deserializer::from_slice(body));
     let errors = match broken.len() {
         0 => return Ok(()),
         1 => "1 validation error".to_owned(),
@@ -107,7 +107,7 @@ impl Constraint<'_> {
 }
 
 /// A visitor that checks a value while it is deserialized. Secrets are measured but not stored.
-struct Look<'a> {
+struct Check<'a> {
     shape: &'a Shape,
     path: String,
     broken: &'a mut Vec<String>,
@@ -121,7 +121,7 @@ enum Seen {
     Other,
 }
 
-impl Look<'_> {
+impl Check<'_> {
     fn measure(self, size: i64, text: Option<&str>, quoted: &dyn fmt::Display) {
         for constraint in self.shape.broken(size, text) {
             let value = if self.shape.sensitive { "Value".to_owned() } else { format!("Value '{quoted}'") };
@@ -131,7 +131,7 @@ impl Look<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Look<'_> {
+impl<'de> DeserializeSeed<'de> for Check<'_> {
     type Value = Seen;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Seen, D::Error> {
@@ -139,7 +139,7 @@ impl<'de> DeserializeSeed<'de> for Look<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Look<'_> {
+impl<'de> Visitor<'de> for Check<'_> {
     type Value = Seen;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,7 +185,7 @@ impl<'de> Visitor<'de> for Look<'_> {
         let (mut count, mut texts, mut broken) = (0, Vec::new(), Vec::new());
         let mut next = |count: i64, broken: &mut Vec<String>| {
             let path = format!("{}.{}.member", self.path, count + 1);
-            list.next_element_seed(Look { shape: each, path, broken })
+            list.next_element_seed(Check { shape: each, path, broken })
         };
         while let Some(seen) = next(count, &mut broken)? {
             count += 1;
@@ -222,8 +222,8 @@ impl<'de> Visitor<'de> for Look<'_> {
         let mut given = BTreeSet::new();
         while let Some(name) = map.next_key::<String>()? {
             let known = shape.members.get_key_value(&name);
-            let look = Look { shape: known.map_or(&any, |known| known.1), path: at(&name), broken };
-            let seen = map.next_value_seed(look)?;
+            let check = Check { shape: known.map_or(&any, |known| known.1), path: at(&name), broken };
+            let seen = map.next_value_seed(check)?;
             given.extend(known.map(|known| known.0.as_str()).filter(|_| !matches!(seen, Seen::Null)));
         }
         let required = shape.members.iter().filter(|(_, member)| member.required);

@@ -22,7 +22,7 @@ impl Engine {
     /// Moves the clock to the next rotation of a secret, which makes it due, and returns the event that ends it.
     pub(crate) async fn next_rotation(&self, id: &str, patience: Duration) -> Result<Event, String> {
         let before = self.events.total();
-        let (arn, due) = self.look(|store, now| {
+        let (arn, due) = self.with_store(|store, now| {
             let (_, secret) =
                 store.find_live(&self.defaults, id, now).map_err(|error| error.message().to_owned())?;
             let rotation = secret.rotation.as_ref().filter(|rotation| rotation.enabled);
@@ -66,7 +66,7 @@ impl Engine {
         }
         let Parameters { secret_id, function } = serde_json::from_slice(body).ok()?;
         function.filter(|function| !function.is_empty()).or_else(|| {
-            self.look(|store, now| {
+            self.with_store(|store, now| {
                 let (_, secret) = store.find_live(&envelope.scope(&self.defaults), &secret_id, now).ok()?;
                 secret.rotation.as_ref()?.function.clone()
             })
@@ -95,7 +95,7 @@ impl Engine {
     /// Makes an unfinished rotation that blocked a new one due at once: "That rotation will be reattempted."
     pub(super) fn reattempt(&self, scope: Scope, body: &[u8]) {
         let id = Subject::of(body).secret_id.unwrap_or_default();
-        let found = self.look(|store, now| {
+        let found = self.with_store(|store, now| {
             let (scope, secret) = store.find_live(&scope, &id, now).ok()?;
             Some((scope, secret.arn.clone()))
         });

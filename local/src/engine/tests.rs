@@ -39,7 +39,7 @@ fn is_read_now(engine: &Arc<Engine>) -> bool {
 #[test]
 fn l6_a_listing_that_takes_its_time_holds_up_no_read() {
     let engine = engine();
-    assert!(engine.look(|_, _| is_read_now(&engine)));
+    assert!(engine.with_store(|_, _| is_read_now(&engine)));
 }
 
 #[test]

@@ -1,13 +1,13 @@
 // The entry point: receives the stream of events.
 
 import { byId, element, moment, setText } from './dom.js';
+import { showFaults } from './faults.js';
 import { showRequests } from './requests.js';
 import { announcement } from './rotation.js';
 import { chosen, showSecret, showSecrets } from './secrets.js';
 import { draw, onDraw, state } from './state.js';
-import { showTrouble } from './trouble.js';
 
-for (const part of [showSecrets, showSecret, showRequests, showTrouble]) onDraw(part);
+for (const part of [showSecrets, showSecret, showRequests, showFaults]) onDraw(part);
 
 const KEPT_REQUESTS = 200;
 const KEPT_ROTATIONS = 500;

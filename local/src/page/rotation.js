@@ -50,7 +50,7 @@ export function showRotation(secret) {
         { className: isFailure(entry.event) || entry.state === 'failed' ? 'bad' : '' },
         timeOf(entry.time),
         ' ',
-        ...told(entry),
+        ...entryText(entry),
       ),
   );
 }
@@ -99,7 +99,7 @@ export function announcement(entry, secret) {
   return entry.kind === 'step' && entry.state !== 'started' ? `${entry.step} ${WORDS[entry.state]}` : '';
 }
 
-function told(entry) {
+function entryText(entry) {
   const version = (id) => element('code', { title: id }, short(id));
   if (entry.kind === 'moved') {
     if (!entry.from) return [label(entry.label), ' to ', version(entry.to)];

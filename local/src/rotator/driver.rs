@@ -30,7 +30,7 @@ pub(crate) async fn run(engine: Arc<Engine>, invoker: Arc<Invoker>) {
         // Registers for notifications before reading the store, so that none is missed in between.
         let mut woken = pin!(engine.rotations.notified());
         woken.as_mut().enable();
-        let (due, wait) = engine.look(|store, now| {
+        let (due, wait) = engine.with_store(|store, now| {
             let is_running = |arn: &str| running.values().any(|job| job.arn == arn);
             due(store, now, is_running)
         });
@@ -116,7 +116,7 @@ async fn start(engine: &Arc<Engine>, job: &Job) -> Option<Work> {
         (!is_begun).then(|| progress::begin(secret, &token, Purpose::Rotate, now))
     };
     keep(engine, job, begin).await?;
-    engine.look(|store, _| {
+    engine.with_store(|store, _| {
         let rotation = store.by_arn(&job.scope, &job.arn)?.rotation.as_ref()?;
         let underway = rotation.underway.as_ref()?;
         let (token, purpose) = (underway.token.clone(), underway.purpose);
@@ -152,21 +152,21 @@ async fn steps(
             token: &work.token,
             rotation_token: &rotation_token,
         };
-        let tell = |state| {
+        let report = |state| {
             let (time, step) = (engine.now(), step.name());
             let (secret_arn, version_id) = (job.arn.as_str(), work.token.as_str());
             engine.story.rotation(&Entry::Step { time, secret_arn, version_id, step, state });
         };
-        tell(StepState::Started);
+        report(StepState::Started);
         let done = invoker.run(&function, invocation, store).await;
-        tell(if done.is_ok() { StepState::Done } else { StepState::Failed });
+        report(if done.is_ok() { StepState::Done } else { StepState::Failed });
         done.map_err(|why| (*step, why))?;
     }
     Ok(notes.join("; "))
 }
 
 fn is_underway(engine: &Engine, job: &Job, token: &str) -> bool {
-    engine.look(|store, _| {
+    engine.with_store(|store, _| {
         let secret = store.by_arn(&job.scope, &job.arn).filter(|secret| !secret.is_deleted());
         let rotation = secret.and_then(|secret| secret.rotation.as_ref());
         rotation

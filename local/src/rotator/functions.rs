@@ -102,7 +102,8 @@ impl Invoker {
                 .ok_or("there is no Lambda endpoint; start with --lambda-endpoint URL")?;
             return Ok((Function::Lambda { lambda, arn }, Vec::new()));
         }
-        let current = store.get(secret_arn, Selector::CURRENT).await.map_err(|error| self.tell(&error))?;
+        let current =
+            store.get(secret_arn, Selector::CURRENT).await.map_err(|error| self.describe(&error))?;
         let current = current.ok_or("the secret has no AWSCURRENT value")?;
         let mut choice = self.choice.clone();
         choice.function = Some(arn.to_owned());
@@ -111,7 +112,7 @@ impl Invoker {
             choice.provider.clone_from(&described.provider);
             choice.statements.clone_from(&described.statements);
         }
-        let made = Rotator::new(&current.document, &choice).map_err(|error| self.tell(&error))?;
+        let made = Rotator::new(&current.document, &choice).map_err(|error| self.describe(&error))?;
         let (rotator, notes) = made;
         let name = arn.rsplit(':').find(|part| from_function(part).is_some()).unwrap_or(arn);
         let settings = self.settings.get(name).unwrap_or(&self.usual);
@@ -142,7 +143,7 @@ impl Invoker {
                     client_request_token: token.to_owned(),
                     rotation_token: Some(RotationToken::new(rotation_token)),
                 };
-                engine.step(&event).await.map(drop).map_err(|error| self.tell(&error))
+                engine.step(&event).await.map(drop).map_err(|error| self.describe(&error))
             }
             Function::Lambda { lambda, arn } => {
                 let event = json!({
@@ -158,7 +159,7 @@ impl Invoker {
     }
 
     /// Returns the text of an error with its causes, and advice on TLS errors.
-    fn tell(&self, error: &Error) -> String {
+    fn describe(&self, error: &Error) -> String {
         let mut text = error.to_string();
         let mut cause = error.source();
         while let Some(inner) = cause {
@@ -208,6 +209,14 @@ fn described(
         };
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let described = Described::check(&text).map_err(|error| wrong(error.message().to_owned()))?;
+        if described.is_of_iam {
+            // Its rotations would delete keys of real users, with the credentials of whoever runs the endpoint.
+            return Err(wrong(
+                "the provider \"iam\" needs an AWS account, and the local endpoint uses none; rotate access keys with \
+                 secretcache rotate --provider iam"
+                    .to_owned(),
+            ));
+        }
         Ok((function.clone(), described.options(&text)))
     };
     let by_strategy = options.strategies.iter().map(|own| {
@@ -223,4 +232,23 @@ fn authorities(path: &Path) -> Result<String, StartError> {
     // Fails at the start rather than at the first rotation.
     Tls::with_authorities(&pem).map_err(|error| StartError::tls(path, error))?;
     Ok(pem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_function_uses_the_aws_credentials_of_this_machine() {
+        for text in ["kind = \"iam\"", "kind = \"iam\"\nlogin = \"secret\"", "iam\n"] {
+            let path = std::env::temp_dir().join(format!("secretcache-function-{}", std::process::id()));
+            std::fs::write(&path, text).unwrap();
+            let mut options = RotationOptions::default();
+            options.described.insert("rotate-keys".into(), path.clone());
+            let refused = Invoker::new(&options).err().map(|error| error.to_string());
+            std::fs::remove_file(path).unwrap();
+            let refused = refused.unwrap_or_else(|| panic!("{text:?} is accepted"));
+            assert!(refused.contains("rotate-keys") && refused.contains("\"iam\""), "{refused}");
+        }
+    }
 }

@@ -167,8 +167,8 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_without_what_the_function_said() {
-        let told = failure(br#"{"errorType":"ValueError","errorMessage":"canary"}"#);
-        assert!(told.contains("ValueError") && !told.contains("canary"));
+        let message = failure(br#"{"errorType":"ValueError","errorMessage":"canary"}"#);
+        assert!(message.contains("ValueError") && !message.contains("canary"));
         for other in [&br#"{"errorType":"canary and more"}"#[..], b"canary", b"{}"] {
             assert!(!failure(other).contains("canary"));
         }

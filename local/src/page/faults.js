@@ -8,7 +8,7 @@ const EFFECTS = {
   stale: { stale: { seconds: 30 } },
 };
 
-export function showTrouble() {
+export function showFaults() {
   reconcile(
     byId('faults'),
     state.faults,

@@ -10,8 +10,9 @@ use crate::operations::is_read;
 use crate::protocol::Envelope;
 use crate::requests::Subject;
 
+/// The active faults, and how often each operation was called.
 #[derive(Default)]
-pub(super) struct Trouble {
+pub(super) struct FaultState {
     faults: Faults,
     calls: Calls,
 }
@@ -22,7 +23,7 @@ pub type Calls = BTreeMap<String, BTreeMap<String, u64>>;
 impl Engine {
     /// Returns what the active faults do to a request.
     pub(crate) fn judge(&self, envelope: &Envelope<'_>, body: &[u8]) -> Verdict {
-        let mut state = self.trouble();
+        let mut state = self.fault_state();
         let Ok(operation) = envelope.operation() else { return Verdict::default() };
         if state.faults.is_empty() {
             return Verdict::default();
@@ -33,7 +34,7 @@ impl Engine {
         let means = |named: &str| {
             secret_id.iter().chain(&secret_ids).any(|id| {
                 id == named
-                    || self.look(|store, now| {
+                    || self.with_store(|store, now| {
                         let arn =
                             |id| store.find(&scope, id, now).map(|(_, secret)| secret.arn.as_str()).ok();
                         arn(id).is_some_and(|id| arn(named) == Some(id))
@@ -41,7 +42,7 @@ impl Engine {
             })
         };
         let mut verdict = state.faults.judge(operation, means);
-        self.story.now("faults", || serde_json::json!({ "faults": state.faults.rules() }));
+        self.story.notify("faults", || serde_json::json!({ "faults": state.faults.rules() }));
         if matches!(verdict.effect, Some(Effect::Stale { .. })) && !is_read(operation) {
             verdict.effect = None;
         }
@@ -63,25 +64,25 @@ impl Engine {
     }
 
     pub(crate) fn add_fault(&self, fault: Fault) -> u64 {
-        let id = self.trouble().faults.add(fault);
-        self.story.now("faults", || self.faults_json());
+        let id = self.fault_state().faults.add(fault);
+        self.story.notify("faults", || self.faults_json());
         id
     }
 
     pub(crate) fn remove_faults(&self, id: Option<u64>) -> bool {
-        let was_there = self.trouble().faults.remove(id);
-        self.story.now("faults", || self.faults_json());
+        let was_there = self.fault_state().faults.remove(id);
+        self.story.notify("faults", || self.faults_json());
         was_there
     }
 
     pub(crate) fn faults_json(&self) -> serde_json::Value {
-        serde_json::json!({ "faults": self.trouble().faults.rules() })
+        serde_json::json!({ "faults": self.fault_state().faults.rules() })
     }
 
     /// Counts a call by its outcome.
     pub(crate) fn count(&self, envelope: &Envelope<'_>, outcome: &str) {
         let operation = envelope.operation().unwrap_or("?");
-        let mut state = self.trouble();
+        let mut state = self.fault_state();
         let outcomes = match state.calls.get_mut(operation) {
             Some(outcomes) => outcomes,
             None => state.calls.entry(operation.to_owned()).or_default(),
@@ -93,14 +94,14 @@ impl Engine {
     }
 
     pub(crate) fn calls(&self) -> Calls {
-        self.trouble().calls.clone()
+        self.fault_state().calls.clone()
     }
 
     pub(crate) fn forget_calls(&self) {
-        self.trouble().calls.clear();
+        self.fault_state().calls.clear();
     }
 
-    pub(super) fn trouble(&self) -> MutexGuard<'_, Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn fault_state(&self) -> MutexGuard<'_, FaultState> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
