@@ -28,7 +28,7 @@ int main(int argc, char **argv)
         return 1;
     }
     std::cout << "user " << *username << std::endl;
-    // Nobody reads the secret from here on; the watch has it kept fresh all the same.
+    // Nobody reads the secret from here on; the watch keeps it fresh.
     const auto watch = cache->watch(argv[1]);
     std::string line;
     while (std::getline(std::cin, line)) {

@@ -1,8 +1,8 @@
 //! Attempts to connect, for the driver in the package.
 
 use napi_derive::napi;
-use secretcache::host::{Action, ConnectAttempt, ConnectFailure, SystemClock};
-use secretcache::{Error, Secret, Stage};
+use secretcache::host::{Action, ConnectAttempt, ConnectFailure, ErrorExt as _, SystemClock};
+use secretcache::{Error, Retry, Secret, Stage};
 
 use crate::errors::{Failure, HostError, kind_named};
 use crate::settings::milliseconds;
@@ -53,6 +53,8 @@ pub struct AttemptFailure {
 pub struct Rejection {
     /// A message that names the secret and the refused versions.
     pub message: String,
+    /// Whether another attempt may help soon.
+    pub retryable: bool,
     pub tried: Vec<RejectedVersion>,
 }
 
@@ -62,9 +64,12 @@ impl NativeAttempt {
     }
 }
 
-/// Parses the names of staging labels.
-pub(crate) fn stages(names: &[String]) -> Result<Vec<Stage>, Error> {
-    names.iter().map(|name| name.parse()).collect()
+/// Parses the names of staging labels. Without names, returns all that a login tries, in the core's order.
+pub(crate) fn stages(names: Option<Vec<String>>) -> Result<Vec<Stage>, Error> {
+    match names {
+        Some(names) => names.iter().map(|name| name.parse()).collect(),
+        None => Ok(Stage::ALL.to_vec()),
+    }
 }
 
 #[napi]
@@ -137,11 +142,13 @@ impl NativeAttempt {
     /// Returns how the attempt failed.
     #[napi(catch_unwind)]
     pub fn failure(&self) -> AttemptFailure {
-        match self.attempt.failure() {
+        let failure = self.attempt.failure();
+        let retryable = failure.retry() == Retry::Later;
+        match failure {
             ConnectFailure::Rejected { text, tried } => {
                 let tried = tried.into_iter().map(Into::into).collect();
                 AttemptFailure {
-                    rejected: Some(Rejection { message: text, tried }),
+                    rejected: Some(Rejection { message: text, retryable, tried }),
                     ..AttemptFailure::default()
                 }
             }

@@ -14,7 +14,7 @@ use crate::changes::Changes;
 use crate::client::{Client, ClientDescription, ClientFailure, ClientValue, Reply};
 use crate::delivery::{Message, Receiver, Sender, SharedSender};
 use crate::errors::{Failure, Thrown, thrown};
-use crate::settings::{Settings, milliseconds, span};
+use crate::settings::{Settings, span};
 use crate::shared::{self, SharedCache};
 use crate::stats::Stats;
 use crate::value::Version;
@@ -143,11 +143,17 @@ impl NativeCache {
         Some(Version::new(hit.to_secret(), &self.changes))
     }
 
-    /// Returns the milliseconds since the cached value was last confirmed; null if there is none.
+    /// Returns whether a read with this maximum age must refresh the value first.
     #[napi(catch_unwind)]
-    pub fn age_ms(&self, id: String, stage: Option<String>, version_id: Option<String>) -> Option<f64> {
-        let age = self.shared.core.age(&id, selector(stage.as_deref(), version_id.as_deref()))?;
-        Some(milliseconds(age))
+    pub fn is_older(
+        &self,
+        id: String,
+        stage: Option<String>,
+        version_id: Option<String>,
+        max_age_ms: f64,
+    ) -> bool {
+        let which = selector(stage.as_deref(), version_id.as_deref());
+        self.shared.core.is_older(&id, which, span(max_age_ms))
     }
 
     /// Counts hits that JavaScript answered itself.
@@ -180,15 +186,15 @@ impl NativeCache {
         NativeWatch(Some(self.shared.core.watch(&id)))
     }
 
-    /// Starts an attempt to connect.
+    /// Starts an attempt to connect. Without `stages`, it tries all that a login can use.
     #[napi(catch_unwind)]
     pub fn connect_attempt(
         &self,
         id: String,
-        stages: Vec<String>,
+        stages: Option<Vec<String>>,
         timeout_ms: f64,
     ) -> Result<NativeAttempt, Thrown> {
-        let attempt = attempt::stages(&stages)
+        let attempt = attempt::stages(stages)
             .and_then(|stages| self.shared.core.connect_attempt(&id, &stages, span(timeout_ms)));
         attempt.map(NativeAttempt::new).map_err(|error| thrown(&error))
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
-use secretcache::host::{DescribeAnswer, OwnedSelector};
+use secretcache::host::{DescribeAnswer, ErrorExt as _, OwnedSelector};
 use secretcache::{
     BoxFuture, Description, Error, ErrorKind, Fetched, SecretSource, Selector, ServiceFault, Value,
 };
@@ -46,7 +46,7 @@ impl Client {
         Self { sender, waiting: Arc::default() }
     }
 
-    /// Completes a request. A response to a request that was given up is dropped.
+    /// Completes a request. A response to a request that nothing waits for is dropped.
     pub(crate) fn answer(&self, number: u32, answer: Result<Reply, Error>) {
         if let Some(sender) = self.lock().answers.remove(&number) {
             let _nobody_waits = sender.send(answer);
@@ -99,7 +99,7 @@ impl SecretSource for Client {
         Box::pin(async move {
             match self.ask(id, None).await? {
                 Reply::Description(description) => Ok(description),
-                Reply::Value(_) => Err(odd()),
+                Reply::Value(_) => Err(unexpected_response()),
             }
         })
     }
@@ -108,13 +108,13 @@ impl SecretSource for Client {
         Box::pin(async move {
             match self.ask(id, Some(selector)).await? {
                 Reply::Value(fetched) => Ok(fetched),
-                Reply::Description(_) => Err(odd()),
+                Reply::Description(_) => Err(unexpected_response()),
             }
         })
     }
 }
 
-fn odd() -> Error {
+fn unexpected_response() -> Error {
     Error::new(ErrorKind::InvalidResponse, "the client returned the response to another request")
 }
 

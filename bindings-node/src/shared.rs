@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use secretcache::host::{LogLimiter, SystemClock};
-use secretcache::{Error, ErrorKind, Event, SecretCache};
+use secretcache::{Error, Event, SecretCache};
 use zeroize::Zeroizing;
 
 use crate::delivery::{Message, Sender, SharedSender};
@@ -78,9 +78,7 @@ impl SharedCache {
     }
 
     fn notify(&self, event: &Event) {
-        // Errors because the program closed the cache are not worth a warning.
-        let is_ordinary = matches!(event, Event::Error { error, .. } if error.kind() == ErrorKind::Closed);
-        let should_warn = !is_ordinary && self.limiter.admits(event, SystemClock::now());
+        let should_warn = self.limiter.admits(event, SystemClock::now());
         let senders: Vec<_> = lock(&self.users).iter().filter_map(|user| user.sender.upgrade()).collect();
         for sender in senders {
             sender.send(Message::Event(event.clone(), should_warn));

@@ -253,9 +253,18 @@ describe('SecretCache', () => {
 
   it('rejects reads of a value of another type', () =>
     withCache(async (cache) => {
-      await assert.rejects(cache.getSecretString('bytes'), { code: 'WRONG_TYPE' });
-      await assert.rejects(cache.getSecretBinary('text'), { code: 'WRONG_TYPE' });
-      await assert.rejects(cache.getSecretJson('text'), { code: 'NOT_JSON' });
+      await assert.rejects(cache.getSecretString('bytes'), {
+        code: 'WRONG_TYPE',
+        message: 'secret "bytes" holds binary, not a string; call getSecretBinary',
+      });
+      await assert.rejects(cache.getSecretBinary('text'), {
+        code: 'WRONG_TYPE',
+        message: 'secret "text" holds a string, not binary; call getSecretString',
+      });
+      await assert.rejects(cache.getSecretJson('text'), {
+        code: 'NOT_JSON',
+        message: 'the value of secret "text" is not JSON',
+      });
     }));
 
   it('never shows a value', () =>

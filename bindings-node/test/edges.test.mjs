@@ -59,7 +59,7 @@ it('N7: a login that does not finish is a TIMEOUT, and an unreadable secret fail
   );
 });
 
-it('N13: retryable says whether a retry can succeed soon', () => {
+it('N13: retryable says whether reading again can succeed soon', () => {
   const soon = [
     'THROTTLED',
     'SERVICE_UNAVAILABLE',
@@ -68,7 +68,6 @@ it('N13: retryable says whether a retry can succeed soon', () => {
     'INVALID_RESPONSE',
     'SOURCE',
     'RESOURCE_EXHAUSTED',
-    'LOGIN_REJECTED',
   ];
   const retryable = ERROR_CODES.filter((code) => new SecretCacheError(code, 'text').retryable);
   assert.deepEqual(retryable.sort(), soon.sort());

@@ -13,13 +13,13 @@ import { Endpoint, settle } from './support.mjs';
 
 /** Starts a service that accepts one key and echoes the request. */
 async function service(t) {
-  const state = { key: 'first', refused: 0 };
+  const state = { key: 'first', refused: 0, refusal: 401 };
   const server = createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += chunk;
     const known = request.headers.authorization === `Bearer ${state.key}`;
     if (!known) state.refused += 1;
-    response.writeHead(known ? 200 : 401).end(known ? `${request.method} ${body}` : 'who are you?');
+    response.writeHead(known ? 200 : state.refusal).end(known ? `${request.method} ${body}` : 'who are you?');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => server.close());
@@ -70,6 +70,25 @@ describe('createFetch', () => {
     const response = await send(server.url);
     assert.equal(response.status, 401);
     assert.equal(await response.text(), 'who are you?');
+  });
+
+  it('takes the given statuses as a refusal, instead of 401', async (t) => {
+    const { cache, server } = await world(t);
+    server.key = 'nobody’s';
+    let sent = 0;
+    const count = (request) => {
+      sent += 1;
+      return fetch(request);
+    };
+    const authorize = (headers, secret) => headers.set('authorization', `Bearer ${secret.get('apiKey')}`);
+    const send = createFetch(cache, 'key', authorize, { fetch: count, rejectedStatuses: [403], timeoutMs: 1000 });
+    assert.equal((await send(server.url)).status, 401);
+    assert.equal(sent, 1, 'a 401 is the response');
+    server.refusal = 403;
+    assert.equal((await send(server.url)).status, 403);
+    assert.equal((await send(server.url)).status, 403);
+    assert.equal(sent, 3);
+    assert.ok(cache.stats().logins.rejected > 0, 'a 403 is a refusal');
   });
 
   it('throws network errors unchanged', async (t) => {

@@ -149,7 +149,7 @@ describe('migration', () => {
   });
 
   it('names the fields that exist if one is missing', async () => {
-    const message = /has no field "pasword"; it has username, password, port, tags, nothing/;
+    const message = 'secret "db" has no field "pasword"; its fields are username, password, port, tags, nothing';
     await assert.rejects(cache.getSecretField('db', 'pasword'), { code: 'FIELD_NOT_FOUND', secretId: 'db', message });
     await assert.rejects(cache.getSecretField('db', 'constructor'), { code: 'FIELD_NOT_FOUND' });
     await assert.rejects(cache.getSecretField('text', 'password'), { code: 'NOT_JSON' });
@@ -173,6 +173,11 @@ describe('migration', () => {
     assert.equal(await own.getSecretString('aging', { maxAgeMs: 0 }), 'two');
     await endpoint.fault({ secret_id: 'aging', effect: 'deny' });
     await assert.rejects(own.getSecretString('aging', { maxAgeMs: 0 }), { code: 'ACCESS_DENIED' });
+    // A version never changes, so it has no age.
+    const { versionId } = await own.getSecretValue('db');
+    await own.getSecretValue('db', { versionId });
+    await endpoint.fault({ secret_id: 'db', effect: 'deny' });
+    assert.equal((await own.getSecretValue('db', { versionId, maxAgeMs: 0 })).versionId, versionId);
     await assert.rejects(own.getSecretString('aging', { maxAgeMs: '1h' }), {
       name: 'TypeError',
       message: /maxAgeMs must be a number of milliseconds/,
@@ -193,6 +198,7 @@ describe('isRejectedLogin', () => {
     'Sequelize’s': Object.assign(new Error('no'), { parent: Object.assign(new Error('no'), { errno: 1045 }) }),
     'Redis’s': new Error('WRONGPASS invalid username-password pair or user is disabled.'),
     'an HTTP client’s': Object.assign(new Error('no'), { response: { status: 401 } }),
+    'an HTTP client’s, with a code of its own': Object.assign(new Error('no'), { code: 'ERR_BAD_REQUEST', status: 401 }),
   };
   for (const [whose, error] of Object.entries(refusals)) {
     it(`N2: recognizes a refusal: ${whose}`, () => assert.ok(isRejectedLogin(error)));
@@ -205,6 +211,7 @@ describe('isRejectedLogin', () => {
       circle,
       new Error('database "shop" does not exist'),
       Object.assign(new Error('no'), { code: '08P01' }),
+      Object.assign(new Error('password authentication failed'), { statusCode: 500 }),
       undefined,
       'WRONGPASS',
     ]) {

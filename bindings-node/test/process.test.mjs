@@ -146,7 +146,8 @@ describe('a process', () => {
     const { load } = require('../lib/native.js');
     assert.throws(() => load('aix', 'ppc64'), {
       code: 'SECRETCACHE_NO_BUILD',
-      message: /no build for aix-ppc64; there are builds for linux-x64, .*Rust/s,
+      message:
+        /no build for aix-ppc64; there are builds for linux-x64, .*To add one, extend ts\/native\.ts .*`make node` \(needs Rust\)$/s,
     });
   });
 
@@ -182,7 +183,10 @@ describe('a process', () => {
     it('a package packed from source: it has no optional dependency', (t) => {
       const message = refusal(t, FROM_SOURCE);
       assert.match(message, reasons);
-      assert.match(message, /packed from source: .*Install a released package, or pack one on this platform \(needs Rust\)/s);
+      assert.match(
+        message,
+        /packed from source .*Install a released package\. Or pack one on this platform: .*run `make node` in a checkout of https:.* \(needs Rust\)/s,
+      );
       assert.doesNotMatch(message, /optional/);
     });
 
@@ -197,7 +201,10 @@ describe('a process', () => {
     it('any package: its module is for another system', (t) => {
       for (const manifest of [RELEASED, FROM_SOURCE]) {
         const message = refusal(t, manifest, { 'secretcache.linux-arm64-gnu.node': 'of another system' });
-        assert.match(message, /A module is there, but this system cannot load it\. .*glibc 2\.28 or newer/s);
+        assert.match(
+          message,
+          /A module is there, but this system cannot load it\. .*glibc 2\.28 or newer.* run `make node` in a checkout of https:.* \(needs Rust\)/s,
+        );
         assert.doesNotMatch(message, /optional/);
       }
     });

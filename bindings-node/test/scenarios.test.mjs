@@ -279,7 +279,7 @@ describe('scenarios', () => {
 
   it('fail on a step that is not understood', async () => {
     const world = new World({ store: {} });
-    const odd = [
+    const unknown = [
       { raed: 'db' },
       { read: 'db', valeu: 'x' },
       { peek: 'db', error: 'x' },
@@ -287,7 +287,7 @@ describe('scenarios', () => {
       { resource: { accept: [] } },
       { read: 'db', peek: 'db' },
     ];
-    for (const step of odd) await assert.rejects(world.step(step), assert.AssertionError);
+    for (const step of unknown) await assert.rejects(world.step(step), assert.AssertionError);
     await world.end();
   });
 });

@@ -44,8 +44,8 @@ export declare class NativeCache {
   prefetch(number: number, ids: Array<string>): Begun
   /** Returns the last known value. Never waits and makes no request. */
   peek(id: string, stage?: string | undefined | null, versionId?: string | undefined | null): Version | null
-  /** Returns the milliseconds since the cached value was last confirmed; null if there is none. */
-  ageMs(id: string, stage?: string | undefined | null, versionId?: string | undefined | null): number | null
+  /** Returns whether a read with this maximum age must refresh the value first. */
+  isOlder(id: string, stage: string | undefined | null, versionId: string | undefined | null, maxAgeMs: number): boolean
   /** Counts hits that JavaScript answered itself. */
   noteHits(id: string, stage: string | undefined | null, versionId: string | undefined | null, count: number): void
   /** Forgets a secret with all its versions. */
@@ -56,8 +56,8 @@ export declare class NativeCache {
   isOutdated(id: string, versionId: string): boolean
   /** Makes a secret count as in use until the result is closed. */
   watch(id: string): NativeWatch
-  /** Starts an attempt to connect. */
-  connectAttempt(id: string, stages: Array<string>, timeoutMs: number): NativeAttempt
+  /** Starts an attempt to connect. Without `stages`, it tries all that a login can use. */
+  connectAttempt(id: string, stages: Array<string> | undefined | null, timeoutMs: number): NativeAttempt
   /** Ends this environment's use of the cache. The cache is closed once no environment uses it. */
   close(): void
   /** Passes on a value from the program's client. */
@@ -218,6 +218,8 @@ export interface RejectedVersion {
 export interface Rejection {
   /** A message that names the secret and the refused versions. */
   message: string
+  /** Whether another attempt may help soon. */
+  retryable: boolean
   tried: Array<RejectedVersion>
 }
 

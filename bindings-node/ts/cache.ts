@@ -435,15 +435,18 @@ function checkSelector(versionStage: unknown, versionId: unknown): void {
   }
 }
 
+// The errors below are worded as in the core's `secret.rs`. They are made here because they are about JavaScript's copies of
+// the values, and advise calls of this package.
+
 function stringOf(entry: Entry): string {
   const string = entry.value.secretString;
-  if (string === undefined) throw wrongType(entry, 'bytes, not a string; call getSecretBinary');
+  if (string === undefined) throw wrongType(entry, 'binary, not a string; call getSecretBinary');
   return string;
 }
 
 function binaryOf(entry: Entry): Buffer {
   const binary = entry.value.secretBinary;
-  if (binary === undefined) throw wrongType(entry, 'a string, not bytes; call getSecretString');
+  if (binary === undefined) throw wrongType(entry, 'a string, not binary; call getSecretString');
   return binary;
 }
 
@@ -455,11 +458,10 @@ function fieldOf(id: string, entry: Entry, field: string): Promise<unknown> {
   if (typeof field !== 'string') throw new TypeError(`a field is named by a string, not ${describe(field)}`);
   jsonOf(id, stringOf(entry));
   const { fields } = entry;
-  if (fields === undefined)
-    throw new SecretCacheError('NOT_JSON', `the value of secret ${JSON.stringify(id)} is not a JSON object`, { secretId: id });
+  if (fields === undefined) throw notJson(id, 'is JSON, but not an object with fields');
   const value = fields.get(field);
   if (value === undefined) {
-    const text = `secret ${JSON.stringify(id)} has no field ${JSON.stringify(field)}; it has ${[...fields.keys()].join(', ') || 'none'}`;
+    const text = `secret ${JSON.stringify(id)} has no field ${JSON.stringify(field)}; its fields are ${[...fields.keys()].join(', ') || 'none'}`;
     throw new SecretCacheError('FIELD_NOT_FOUND', text, { secretId: id });
   }
   return value;
@@ -473,7 +475,11 @@ function jsonOf(id: string, string: string): unknown {
   try {
     return JSON.parse(string);
   } catch {
-    // The parser's message can quote the value.
-    throw new SecretCacheError('NOT_JSON', `the value of secret ${JSON.stringify(id)} is not JSON`, { secretId: id });
+    // Without the place: the parser's message has it only in some releases of Node, and can quote the value.
+    throw notJson(id, 'is not JSON');
   }
+}
+
+function notJson(id: string, problem: string): SecretCacheError {
+  return new SecretCacheError('NOT_JSON', `the value of secret ${JSON.stringify(id)} ${problem}`, { secretId: id });
 }

@@ -35,12 +35,13 @@ function commands(): Commands {
   return loaded;
 }
 
-/** Calls `GetSecretValue`. Throws whatever the client throws, and {@link OddAnswer} for an unexpected answer. */
+/** Calls `GetSecretValue`. Throws whatever the client throws, and {@link UnexpectedResponse} for an unexpected response. */
 export async function getSecretValue(client: CommandSender, ask: Ask): Promise<ClientValue> {
   const which = ask.versionId === undefined ? { VersionStage: ask.versionStage } : { VersionId: ask.versionId };
   const command = new (commands().GetSecretValueCommand)({ SecretId: ask.secretId, ...which });
   const answer: unknown = await client.send(command);
-  if (typeof answer !== 'object' || answer === null) throw new OddAnswer('the client answered GetSecretValue with nothing');
+  if (typeof answer !== 'object' || answer === null)
+    throw new UnexpectedResponse('the client answered GetSecretValue with nothing');
   return readValue(answer as Readonly<Record<string, unknown>>);
 }
 
@@ -55,7 +56,7 @@ function readValue(answer: Readonly<Record<string, unknown>>): ClientValue {
   return value;
 }
 
-/** Calls `DescribeSecret`. Throws whatever the client throws, and {@link OddAnswer} for an unexpected answer. */
+/** Calls `DescribeSecret`. Throws whatever the client throws, and {@link UnexpectedResponse} for an unexpected response. */
 export async function describeSecret(client: CommandSender, ask: Ask): Promise<ClientDescription> {
   const answer: unknown = await client.send(new (commands().DescribeSecretCommand)({ SecretId: ask.secretId }));
   const described = (answer ?? {}) as Readonly<Record<string, unknown>>;
@@ -63,7 +64,7 @@ export async function describeSecret(client: CommandSender, ask: Ask): Promise<C
   if (typeof VersionIdsToStages !== 'object' || VersionIdsToStages === null) {
     // A test double that only implements GetSecretValue. The core then refreshes by fetching the value, as it does where
     // DescribeSecret is denied.
-    throw new OddAnswer('the client does not describe secrets', 'access_denied');
+    throw new UnexpectedResponse('the client does not describe secrets', 'access_denied');
   }
   return readDescription(described, VersionIdsToStages);
 }
@@ -87,7 +88,7 @@ function readDescription(answer: Readonly<Record<string, unknown>>, versions: ob
 
 /** Converts what a client threw to the form the core expects. */
 export function failureOf(error: unknown, operation: string): ClientFailure {
-  if (error instanceof OddAnswer) return { operation, kind: error.kind, message: error.message };
+  if (error instanceof UnexpectedResponse) return { operation, kind: error.kind, message: error.message };
   const { name, message, code, $fault, $metadata } = (error ?? {}) as Readonly<Record<string, any>>;
   const failure: ClientFailure = { operation, message: typeof message === 'string' ? message : String(error) };
   const isAnswer = $fault !== undefined || $metadata?.httpStatusCode !== undefined;
@@ -117,8 +118,8 @@ const KINDS: Readonly<Record<string, string>> = {
   EPIPE: 'connection',
 };
 
-/** An answer of the client that cannot be used. */
-class OddAnswer extends Error {
+/** A response of the client that cannot be used. */
+class UnexpectedResponse extends Error {
   constructor(
     message: string,
     readonly kind = 'invalid_response',

@@ -42,9 +42,10 @@ const HINTS: Hints = {
   isrejected: 'did you mean rejected?',
 };
 
-const STAGES: readonly ConnectStage[] = ['AWSCURRENT', 'AWSPENDING', 'AWSPREVIOUS'];
-
-/** The longest the core waits for a fetch in progress; a longer wait is a pause before the labels are tried again. */
+/**
+ * The longest the core waits for a fetch in progress; a longer wait is a pause before the labels are tried again. The core
+ * does not say which of the two a wait is, because only `once` needs to know.
+ */
 const A_MOMENT_MS = 10;
 
 type LogIn<T> = (credential: Credential, signal: AbortSignal) => T | PromiseLike<T>;
@@ -52,7 +53,7 @@ type LogIn<T> = (credential: Credential, signal: AbortSignal) => T | PromiseLike
 /** Connects with the first credential that `login` accepts. */
 export async function connect<T>(reader: Reader, secretId: string, login: LogIn<T>, options: ConnectOptions): Promise<T> {
   checkOptions('connect', options, OPTIONS, HINTS);
-  const { rejected = isRejectedLogin, stages = STAGES, plain = false, signal } = options;
+  const { rejected = isRejectedLogin, stages, plain = false, signal } = options;
   const timeoutMs = readDuration('timeoutMs', options.timeoutMs ?? options.timeout ?? 30_000);
   const attempt = attemptOf(reader, secretId, stages, timeoutMs);
   let last: { error: unknown } | undefined;
@@ -115,9 +116,9 @@ async function within<T>(milliseconds: number, login: LogIn<T>, credential: Cred
   }
 }
 
-function attemptOf(reader: Reader, secretId: string, stages: readonly string[], timeoutMs: number): NativeAttempt {
+function attemptOf(reader: Reader, secretId: string, stages: readonly string[] | undefined, timeoutMs: number): NativeAttempt {
   try {
-    return reader.native.connectAttempt(secretId, [...stages], timeoutMs);
+    return reader.native.connectAttempt(secretId, stages && [...stages], timeoutMs);
   } catch (error) {
     throw errorThrown(error);
   }
@@ -133,7 +134,7 @@ function failureOf(
   const { rejected, failure } = attempt.failure();
   if (rejected === undefined) return reader.error(failure as Failure, secretId);
   const said = last === undefined ? '' : `: ${(last.error as Error)?.message ?? last.error}`;
-  return new LoginRejectedError(`${rejected.message}${said}`, rejected.tried, secretId, last?.error);
+  return new LoginRejectedError(`${rejected.message}${said}`, rejected, secretId, last?.error);
 }
 
 function named(secretId: string): string {
@@ -164,11 +165,14 @@ export function isRejectedLogin(error: unknown): boolean {
 function isRefusal(error: unknown, depth: number): boolean {
   if (typeof error !== 'object' || error === null || depth === 0) return false;
   const { code, errno, message, status, statusCode, response } = error as Readonly<Record<string, any>>;
-  if ([status, statusCode, response?.status, response?.statusCode].includes(401)) return true;
   // A positive `errno` is MySQL's error number; those of the operating system are negative.
   const given: unknown = typeof errno === 'number' && errno > 0 ? errno : code;
+  const statuses = [status, statusCode, response?.status, response?.statusCode].filter((each) => typeof each === 'number');
+  const codes = [...(['string', 'number'].includes(typeof given) ? [given] : []), ...statuses].map(String);
   const text = typeof message === 'string' ? message : '';
-  if (native.saysLoginRefused(text, ['string', 'number'].includes(typeof given) ? String(given) : undefined)) return true;
+  // Without a code, the core goes by the text.
+  const says = (code?: string): boolean => native.saysLoginRefused(text, code);
+  if (codes.length === 0 ? says() : codes.some(says)) return true;
   return CAUSES.some((name) =>
     [(error as Readonly<Record<string, unknown>>)[name]].flat().some((each) => isRefusal(each, depth - 1)),
   );

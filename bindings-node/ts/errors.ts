@@ -1,6 +1,6 @@
 /** The errors of this package: one class, with a code for each kind of failure. */
 
-import type { Failure } from './binding';
+import type { Failure, Rejection } from './binding';
 import { native } from './native';
 
 /** The codes of {@link SecretCacheError}. New ones are only ever added. */
@@ -78,7 +78,7 @@ export class SecretCacheError extends Error {
   constructor(code: SecretCacheErrorCode, message: string, options: ErrorDetails = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
-    this.retryable = RETRYABLE.has(code);
+    this.retryable = options.retryable ?? RETRYABLE.has(code);
     if (options.serviceCode !== undefined) this.serviceCode = options.serviceCode;
     if (options.secretId !== undefined) this.secretId = options.secretId;
     this.$metadata = options.metadata ?? {};
@@ -93,6 +93,8 @@ export class SecretCacheError extends Error {
 /** @internal */
 export interface ErrorDetails {
   cause?: unknown;
+  /** Default: whether failures with this code are temporary. */
+  retryable?: boolean;
   serviceCode?: string;
   secretId?: string | undefined;
   metadata?: ResponseMetadata;
@@ -114,8 +116,8 @@ export class LoginRejectedError extends SecretCacheError {
   readonly tried: readonly RejectedVersion[];
 
   /** @internal */
-  constructor(message: string, tried: readonly RejectedVersion[], secretId: string, cause: unknown) {
-    super('LOGIN_REJECTED', message, cause === undefined ? { secretId } : { secretId, cause });
+  constructor(message: string, { retryable, tried }: Rejection, secretId: string, cause: unknown) {
+    super('LOGIN_REJECTED', message, { retryable, secretId, ...(cause !== undefined && { cause }) });
     this.tried = tried;
   }
 
@@ -124,8 +126,8 @@ export class LoginRejectedError extends SecretCacheError {
   }
 }
 
-/** The codes of temporary failures: the core's, and a refused login, because a rotation in progress ends. */
-const RETRYABLE: ReadonlySet<string> = new Set([...native.retryableKinds().map(codeOf), 'LOGIN_REJECTED']);
+/** The codes of the failures to read a secret that are temporary. */
+const RETRYABLE: ReadonlySet<string> = new Set(native.retryableKinds().map(codeOf));
 
 /** Returns the code for one of the core's error kinds. */
 export function codeOf(kind: string): SecretCacheErrorCode {

@@ -1,6 +1,6 @@
 /** `fetch` with an API key that rotates. */
 
-import { type ConnectOptions, Credential, LoginRejectedError, type SecretCache } from './index';
+import { type ConnectOptions, Credential, isRejectedLogin, LoginRejectedError, type SecretCache } from './index';
 import { checkOptions } from './options';
 
 /** Options of `createFetch`. */
@@ -17,7 +17,8 @@ export interface SecretFetchOptions extends Pick<ConnectOptions, 'timeoutMs' | '
  *
  * `authorize` sets the key in the headers of one request. It gets the secret (`secretString`) and, if that is a JSON
  * object, its fields (`get`). If the service refuses every version, its last response is returned, as by `fetch`.
- * Refused versions are remembered: until there is another version, each call makes one request.
+ * Refused versions are remembered: until there is another version, each call makes one request. `fetch` follows
+ * redirects, and sends any header but `authorization` to other hosts too: with another header, pass `redirect: 'error'`.
  *
  * ```js
  * import { SecretCache } from 'secretcache';
@@ -38,7 +39,7 @@ export function createFetch(
   options: SecretFetchOptions = {},
 ): typeof fetch {
   checkOptions('createFetch', options, ['fetch', 'rejectedStatuses', 'timeoutMs', 'stages']);
-  const { fetch: given, rejectedStatuses = [401], timeoutMs = 5000, stages } = options;
+  const { fetch: given, rejectedStatuses, timeoutMs = 5000, stages } = options;
   const connecting = {
     timeoutMs,
     stages,
@@ -46,6 +47,8 @@ export function createFetch(
     once: true,
     rejected: (error: unknown): boolean => error instanceof Refused,
   };
+
+  const isRejected = (status: number): boolean => rejectedStatuses?.includes(status) ?? isRejectedLogin({ status });
 
   return async (input, init) => {
     const send = given ?? globalThis.fetch;
@@ -58,7 +61,7 @@ export function createFetch(
       const copy = request.clone();
       authorize(copy.headers, secret);
       last = await send(copy);
-      if (rejectedStatuses.includes(last.status)) throw new Refused(last.status);
+      if (isRejected(last.status)) throw new Refused(last.status);
       return last;
     };
     try {

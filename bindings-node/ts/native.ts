@@ -140,12 +140,16 @@ export function load(platform: string, arch: string): typeof Binding {
   throw Object.assign(new Error(explanation(name, errors)), { code: 'SECRETCACHE_NO_BUILD' });
 }
 
-const FROM_SOURCE = '(needs Rust): https://github.com/secretcache/secretcache#node';
+const SOURCE = 'https://github.com/secretcache/secretcache';
+const FROM_SOURCE = `run \`make node\` in a checkout of ${SOURCE} (needs Rust) and install dist/secretcache-*.tgz`;
 
 function explanation(name: string, errors: readonly unknown[]): string {
   if (errors.length === 0) {
     const known = Object.keys(BUILDS).join(', ');
-    return `secretcache has no build for ${name}; there are builds for ${known}. Build one from source ${FROM_SOURCE}`;
+    return (
+      `secretcache has no build for ${name}; there are builds for ${known}. To add one, extend ts/native.ts and ` +
+      `tools/place.mjs in bindings-node of a checkout of ${SOURCE}, and run \`make node\` (needs Rust)`
+    );
   }
   const reasons = errors.map((error) => `- ${String((error as Error).message).split('\n')[0]}`);
   return [`secretcache cannot load a native module for ${name}:`, ...reasons, advice(errors)].join('\n');
@@ -156,7 +160,7 @@ function advice(errors: readonly unknown[]): string {
   if (!errors.every(isMissing)) {
     return (
       'A module is there, but this system cannot load it. Released modules for Linux need glibc 2.28 or newer, or musl; one ' +
-      `built from source needs a system like the one that built it. Build one on this system ${FROM_SOURCE}`
+      `built from source needs a system like the one that built it. To build one on this system, ${FROM_SOURCE}`
     );
   }
   switch (origin()) {
@@ -168,9 +172,8 @@ function advice(errors: readonly unknown[]): string {
       );
     case 'source':
       return (
-        'This copy of the package was packed from source: it has no packages for other platforms as dependencies, and at ' +
-        'most the module of the platform that packed it. Install a released package, or pack one on this platform ' +
-        FROM_SOURCE
+        'This copy was packed from source and contains at most the module of the platform it was packed on. Install a ' +
+        `released package. Or pack one on this platform: ${FROM_SOURCE}`
       );
     case 'bundle':
       return (

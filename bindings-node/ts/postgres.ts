@@ -165,6 +165,12 @@ function observed(socket: Socket, login: Login, observer: Observer): Socket {
       if (pending.length < length) return undefined;
       const message = pending.subarray(0, length);
       const kind = String.fromCharCode(message[0] as number);
+      if (length < (kind === 'R' ? 9 : 5)) {
+        // Reading what is missing would throw, and end the process.
+        restore();
+        socket.destroy(new Error('the server sent a message that is too short for the protocol of PostgreSQL'));
+        return undefined;
+      }
       const request = kind === 'R' ? message.readUInt32BE(5) : undefined;
       if (request === 0) {
         observer.accepted();

@@ -163,9 +163,7 @@ export class Reader {
   /** Reads a version last confirmed less than `maxAgeMs` ago; an older one is refreshed first. */
   async readFresh(id: string, which: Which, maxAgeMs: number): Promise<Entry> {
     this.#check();
-    const ageMs = this.native.ageMs(id, which.stage, which.versionId);
-    // The value of a version id never changes.
-    if (ageMs !== null && ageMs >= maxAgeMs && which.versionId === undefined) await this.refresh(id, which.stage);
+    if (this.native.isOlder(id, which.stage, which.versionId, maxAgeMs)) await this.refresh(id, which.stage);
     return this.read(id, which);
   }
 
@@ -234,6 +232,10 @@ export class Reader {
     return own instanceof SecretCacheError ? own : errorFrom(failure, this.#hostErrors, secretId);
   }
 
+  /**
+   * Throws if the cache is closed, with the core's text. Closed is only this thread's cache: the core goes on while other
+   * threads use it, so it does not refuse the read.
+   */
   #check(): void {
     if (this.closed) throw new SecretCacheError('CLOSED', 'the cache has been closed; make a new one to read secrets again');
   }

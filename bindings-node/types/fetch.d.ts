@@ -13,7 +13,8 @@ export interface SecretFetchOptions extends Pick<ConnectOptions, 'timeoutMs' | '
  *
  * `authorize` sets the key in the headers of one request. It gets the secret (`secretString`) and, if that is a JSON
  * object, its fields (`get`). If the service refuses every version, its last response is returned, as by `fetch`.
- * Refused versions are remembered: until there is another version, each call makes one request.
+ * Refused versions are remembered: until there is another version, each call makes one request. `fetch` follows
+ * redirects, and sends any header but `authorization` to other hosts too: with another header, pass `redirect: 'error'`.
  *
  * ```js
  * import { SecretCache } from 'secretcache';

@@ -359,8 +359,12 @@ static void logins_find_the_version_that_works(void)
           secretcache_connect(cache, SECRETCACHE_STR("db"), 60000, log_in, &resource, &error));
     resource.error = 0;
     resource.password = "neither";
-    FAILS(SECRETCACHE_LOGIN_REJECTED,
-          secretcache_connect(cache, SECRETCACHE_STR("db"), 3000, log_in, &resource, &error));
+    secretcache_error *rejected = NULL;
+    CHECK(secretcache_connect(cache, SECRETCACHE_STR("db"), 3000, log_in, &resource, &rejected) ==
+          SECRETCACHE_LOGIN_REJECTED);
+    CHECK(secretcache_error_code(rejected) == SECRETCACHE_LOGIN_REJECTED && secretcache_error_is_transient(rejected));
+    CHECK(secretcache_error_message(rejected).length > 0);
+    secretcache_error_free(rejected);
     FAILS(SECRETCACHE_SECRET_NOT_FOUND,
           secretcache_connect(cache, SECRETCACHE_STR("none"), 60000, log_in, &resource, &error));
     secretcache_free(cache);
