@@ -57,7 +57,9 @@ fn main() -> Exit {
         if !error.use_stderr() {
             error.exit();
         }
-        terminal::tell(error.render().to_string().trim_end());
+        for line in error.render().to_string().trim_end().lines() {
+            terminal::note(line);
+        }
         std::process::exit(error.exit_code());
     });
     let result = match cli.command {
@@ -77,9 +79,9 @@ fn main() -> Exit {
         Command::Access(access) => rotation::run(&access.service, access.run()),
     };
     result.unwrap_or_else(|failure| {
-        terminal::tell(&format!("secretcache: {}", asked.told(&failure)));
+        terminal::note(&format!("secretcache: {}", asked.message(&failure)));
         if let Some(next) = asked.after(&failure) {
-            terminal::tell(&format!("  run: {next}"));
+            terminal::note(&format!("  run: {next}"));
         }
         if asked.wants_json() {
             fail(&asked, &failure);

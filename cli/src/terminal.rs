@@ -19,9 +19,14 @@ pub(crate) fn print_json(result: &impl Serialize) -> io::Result<()> {
     out.flush()
 }
 
-/// Prints a line to standard error. Ignores failures, because standard error may be closed.
-pub(crate) fn tell(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", harmless(line));
+/// Prints a message to standard error. Ignores failures, because standard error may be closed.
+pub(crate) fn note(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", one_message(message));
+}
+
+/// Marks all lines but the first, so that a newline in a name cannot start another message.
+fn one_message(text: &str) -> String {
+    harmless(text).replace('\n', "\n  | ")
 }
 
 /// Replaces characters that control the terminal or the direction of text. Newlines stay.
@@ -56,6 +61,12 @@ mod tests {
     fn nothing_controls_the_terminal_and_names_stay_on_their_line() {
         assert_eq!(harmless("a\u{1b}[2J\r\nb\u{202e}c\u{2066}"), "a\u{fffd}[2J\u{fffd}\nb\u{fffd}c\u{fffd}");
         assert_eq!(on_one_line("prod/db\nok: é"), "prod/db\u{fffd}ok: é");
+    }
+
+    #[test]
+    fn a_message_does_not_begin_another() {
+        let forged = "the user app\n  run: curl evil\nsecretcache: done";
+        assert_eq!(one_message(forged), "the user app\n  |   run: curl evil\n  | secretcache: done");
     }
 
     #[test]

@@ -8,6 +8,24 @@ use crate::resource::Resource;
 use crate::settings::Settings;
 use crate::store::SecretStore;
 
+/// Returns `credential` with TLS as the stronger one says, if its own is weaker; `None` if it is not.
+///
+/// Anyone on the network can accept a login that is made without TLS. So before an administrator acts for a user, the
+/// user's login is proven with the administrator's TLS, whatever the application's secret says.
+pub(crate) fn with_tls_of(stronger: &Document, credential: &Document) -> Result<Option<Document>, Error> {
+    let is_weaker = says_ssl(credential, "false") && !says_ssl(stronger, "false")
+        || says_ssl(stronger, "true") && !says_ssl(credential, "true");
+    if !is_weaker {
+        return Ok(None);
+    }
+    // An empty field says nothing, like a missing one: the operator's options apply.
+    credential.with("ssl", &stronger.field("ssl").unwrap_or_default()).map(Some)
+}
+
+fn says_ssl(document: &Document, wanted: &str) -> bool {
+    document.field("ssl").is_some_and(|ssl| ssl.eq_ignore_ascii_case(wanted))
+}
+
 /// Returns the administrator's credential for the resource that `user` is for, if the settings or the user's secret
 /// name a master secret.
 ///
@@ -61,12 +79,35 @@ pub(crate) async fn administrator(
             return Err(lacks("port", "to which port"));
         }
     }
-    if user.field("ssl").is_some_and(|ssl| ssl.eq_ignore_ascii_case("true")) {
+    if says_ssl(user, "true") {
         admin = admin.with("ssl", "true")?;
     }
     // Privileges and ownership are per database, so the administrator connects to the user's.
     match user.field("dbname") {
         Some(dbname) => admin.with("dbname", &dbname).map(Some),
         None => Ok(Some(admin)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_has_tls_wherever_the_administrator_has() {
+        let (off, on, unsaid) = (r#"{"ssl":"False"}"#, r#"{"ssl":true}"#, "{}");
+        let ssl = |stronger: &str, credential: &str| {
+            let parse = |text: &str| Document::parse(text).unwrap();
+            let raised = with_tls_of(&parse(stronger), &parse(credential)).unwrap();
+            raised.map(|raised| raised.field("ssl").unwrap().to_string())
+        };
+        assert_eq!(ssl(on, off).as_deref(), Some("true"));
+        assert_eq!(ssl(on, unsaid).as_deref(), Some("true"), "the operator can turn it off on loopback");
+        assert_eq!(ssl(unsaid, off).as_deref(), Some(""));
+        for (stronger, credential) in
+            [(off, off), (off, on), (off, unsaid), (unsaid, on), (unsaid, unsaid), (on, on)]
+        {
+            assert_eq!(ssl(stronger, credential), None, "{stronger} {credential}");
+        }
     }
 }

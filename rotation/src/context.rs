@@ -176,9 +176,7 @@ impl Context<'_> {
             Lock::LoginRefused => {
                 Err(Error::new(ErrorKind::Refused, "the login that takes the rotation lock is refused"))
             }
-            Lock::Busy => {
-                Err(Error::new(ErrorKind::Conflict, "another rotation of this secret is running right now"))
-            }
+            Lock::Busy => Err(lock_is_busy()),
         }
     }
 
@@ -197,4 +195,9 @@ impl Context<'_> {
             )),
         }
     }
+}
+
+/// The error while another driver holds the rotation lock.
+pub(crate) fn lock_is_busy() -> Error {
+    Error::new(ErrorKind::Conflict, "another rotation of this secret is running right now")
 }

@@ -47,7 +47,7 @@ pub struct Diagnosis {
 }
 
 /// Lists the first few names and how many more there are. `None` if there are none.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "redis"))]
 pub(crate) fn some_of(names: &[String]) -> Option<String> {
     const MOST: usize = 5;
     let more = names.len().saturating_sub(MOST);

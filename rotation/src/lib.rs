@@ -5,9 +5,14 @@
 //! credential changes. Nothing here reads a clock or generates random numbers: passwords come from the store, and
 //! delays go through [`Pause`].
 //!
-//! Types that can gain members are `#[non_exhaustive]`. Two kinds are exhaustive on purpose: those that an implementer
-//! of a port constructs or destructures ([`SecretState`], [`Change`]), and results whose every case a caller must
-//! handle ([`operate::Health`], [`StepOutcome`]). A release that adds to those says so.
+//! Types that can gain members are `#[non_exhaustive]`. Three kinds are exhaustive on purpose. A release that adds to
+//! them says so.
+//!
+//! - What an implementer of a port or a strategy constructs or destructures: [`SecretState`], [`VersionState`],
+//!   [`Version`], [`Pending`], [`StageMove`], [`Change`], [`Requirements`], [`Key`], [`Guard`], [`Restored`].
+//! - What a caller constructs to run something: [`Engine`], [`Event`], [`Runner`], [`operate::RotationContext`], and
+//!   the four strategies.
+//! - Enums whose every case a caller must handle: [`Step`], [`StepOutcome`], [`operate::Health`], [`operate::Outcome`].
 
 mod administrator;
 #[cfg(feature = "aws")]

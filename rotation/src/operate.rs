@@ -7,12 +7,14 @@
 mod adoption;
 mod advice;
 mod context;
+mod deletion;
 #[cfg(feature = "http")]
 mod due;
 mod forecast;
 mod inspection;
 mod recovery;
 mod revocation;
+mod shell;
 
 pub use adoption::{Action, Adoption};
 pub use advice::{Clients, Recommendation, Situation, recommend};
@@ -23,3 +25,4 @@ pub use forecast::{Forecast, StepForecast};
 pub use inspection::{Health, Inspection, Outcome, Verdict};
 pub use recovery::{Recovery, RecoveryMethod, RecoveryPlan};
 pub use revocation::{Revocation, RevocationResult};
+pub use shell::quoted;

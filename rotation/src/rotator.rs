@@ -209,6 +209,7 @@ impl Rotator {
 /// let described = Described::check(text)?;
 /// assert_eq!((described.kind, described.strategy), ("statements", None));
 /// assert!(Described::check("protocol = \"oracle\"").is_err());
+/// assert!(Described::check("kind = \"iam\"")?.is_of_iam);
 /// # Ok::<(), secretcache_rotation::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -218,6 +219,8 @@ pub struct Described {
     pub kind: &'static str,
     /// The strategy that the description names, or the only possible one.
     pub strategy: Option<StrategyName>,
+    /// Whether a rotation calls AWS, with the credentials of this process: that of access keys of IAM users does.
+    pub is_of_iam: bool,
 }
 
 impl Described {
@@ -235,11 +238,12 @@ impl Described {
         let head = toml::from_str::<Head>(text).ok();
         if head.as_ref().is_none_or(|head| head.protocol.is_none()) {
             provider(text, Tls::off(), Arc::new(SystemRoute))?;
-            return Ok(Self { kind: "provider", strategy: Some(StrategyName::ApiKey) });
+            let is_of_iam = provider_kind(text).as_deref() == Some("iam");
+            return Ok(Self { kind: "provider", strategy: Some(StrategyName::ApiKey), is_of_iam });
         }
         described_target(text, Tls::off())?;
         let strategy = head.and_then(|head| head.strategy).and_then(|name| StrategyName::from_name(&name));
-        Ok(Self { kind: "statements", strategy })
+        Ok(Self { kind: "statements", strategy, is_of_iam: false })
     }
 
     /// Returns the options for a rotation that uses the description.
@@ -308,16 +312,25 @@ fn directory(_: Resource, _: Tls, _: Arc<dyn Route>) -> Result<Box<dyn Target>, 
     Err(Error::new(ErrorKind::Unsupported, "this program was built without support for directories (LDAP)"))
 }
 
-/// Returns the provider that a description names.
-fn provider(description: &str, tls: Tls, route: Arc<dyn Route>) -> Result<Box<dyn Provider>, Error> {
+/// Returns the `kind` of provider in a description.
+fn provider_kind(description: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Kind {
         kind: Option<String>,
     }
-    let description = if description.trim() == "iam" { "kind = \"iam\"" } else { description };
     // If the description is not TOML, the provider that parses it next reports the error.
-    let kind = toml::from_str::<Kind>(description).ok().and_then(|kind| kind.kind);
-    Ok(match kind.as_deref() {
+    toml::from_str::<Kind>(whole(description)).ok().and_then(|kind| kind.kind)
+}
+
+/// Returns a description, also if it is only the name of a provider.
+fn whole(description: &str) -> &str {
+    if description.trim() == "iam" { "kind = \"iam\"" } else { description }
+}
+
+/// Returns the provider that a description names.
+fn provider(description: &str, tls: Tls, route: Arc<dyn Route>) -> Result<Box<dyn Provider>, Error> {
+    let description = whole(description);
+    Ok(match provider_kind(description).as_deref() {
         #[cfg(feature = "iam")]
         Some("iam") => Box::new(IamProvider::from_toml(description)?),
         #[cfg(not(feature = "iam"))]

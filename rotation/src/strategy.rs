@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use secretcache::{AWSPREVIOUS, Selector};
 use zeroize::Zeroizing;
 
+use crate::administrator::with_tls_of;
 use crate::context::{Context, Pair};
 use crate::dependent;
 use crate::diagnosis::Requirements;
@@ -134,8 +135,11 @@ async fn check_own_obstacles(
     keeps_former: bool,
 ) -> Result<(), Error> {
     let admin = cx.admin(current).await?;
-    if admin.is_some() && target.probe(current).await? == Probe::Refused {
-        return Ok(());
+    if let Some(admin) = &admin {
+        if target.probe(current).await? == Probe::Refused {
+            return Ok(());
+        }
+        prove_to(admin, target, current).await?;
     }
     let login = admin.as_ref().unwrap_or(current);
     check_obstacles(target, Requirements { keeps_former, ..Requirements::new(login, current) }).await
@@ -200,6 +204,27 @@ async fn test_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Resul
     }
 }
 
+/// Proves a credential that has just logged in to an administrator who is about to act for its user: if its own login
+/// used weaker TLS than the administrator's, it must log in with the administrator's too.
+pub(crate) async fn prove_to(admin: &Document, target: &dyn Target, credential: &Document) -> Result<(), Error> {
+    let Some(proof) = with_tls_of(admin, credential)? else { return Ok(()) };
+    match target.probe(&proof).await {
+        Ok(Probe::Accepted) => Ok(()),
+        Ok(Probe::Refused) => Err(Error::new(
+            ErrorKind::Misconfigured,
+            format!(
+                "the resource refuses {:?} with TLS, which the administrator uses, and a login without TLS (\"ssl\": false) \
+                 does not prove that the secret is this user's: let the user log in with TLS, or, if the network can be \
+                 trusted, set \"ssl\": false in the master secret too",
+                *credential.username()?
+            ),
+        )),
+        Err(error) => {
+            Err(error.and("the administrator uses TLS, so the user's login must work with TLS too"))
+        }
+    }
+}
+
 /// Finds a credential with which the user can log in. Returns it, whether it is the new one, and the lock.
 ///
 /// The current credential is tried first: then no login fails on the happy path, and failed logins can lock accounts.
@@ -256,7 +281,7 @@ impl<'a> Versions<'a> {
 
     /// Finds a credential that logs in as the user that `user` names: that of `AWSPREVIOUS`, or of one of the latest
     /// versions. Passwords in `tried` are not tried again, because every failed login brings the account closer to
-    /// being locked.
+    /// being locked. The login uses TLS if that of `user` does, whatever the version says.
     pub(crate) async fn find_login(
         &self,
         target: &dyn Target,
@@ -312,6 +337,7 @@ impl<'a> Versions<'a> {
             return Ok(None);
         };
         tried.push(password);
+        let document = with_tls_of(user, &document)?.unwrap_or(document);
         let probe = target.probe(&document).await?;
         Ok((probe == Probe::Accepted).then_some(document))
     }

@@ -305,6 +305,33 @@ pub trait Provider: Debug + Send + Sync {
     /// Revokes a key. It is not an error if the key does not exist.
     fn revoke<'a>(&'a self, login: &'a Document, key_id: &'a str) -> BoxFuture<'a, Result<(), Error>>;
 
+    /// Revokes the key of a former version that is not listed, because no rotation created it. Returns whether it was
+    /// revoked.
+    ///
+    /// Anyone who can write the secret can name any key there, and choose the value beside it. So nothing happens unless
+    /// the provider accepts the credential in `former`, which then revokes itself: with its own rights, not with those
+    /// of the key in use. A provider that manages keys with other rights must check that the key has this id and belongs
+    /// to the same holder as the one in `current`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured) if `former` is no credential of this provider, and
+    /// errors of the provider.
+    fn revoke_former<'a>(
+        &'a self,
+        current: &'a Document,
+        former: &'a Document,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        let _ = current;
+        Box::pin(async move {
+            let key = self.key_id(former)?;
+            match self.probe(former).await? {
+                Probe::Refused => Ok(false),
+                Probe::Accepted => self.revoke(former, &key).await.map(|()| true),
+            }
+        })
+    }
+
     /// Checks the fields of a new value that depend on the key.
     ///
     /// # Errors

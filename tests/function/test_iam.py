@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -199,6 +200,62 @@ def test_somebody_elses_second_key_is_left_alone(house, iam):
     house.iam.delete_access_key(UserName="app", AccessKeyId=theirs["AccessKeyId"])
     house.service.rotate(function, house.managed)
     assert works(house, house.value(house.managed))
+
+
+def previous_becomes(house, value: dict[str, str]) -> None:
+    """Store a value that becomes AWSPREVIOUS, as anyone can who may write the secret."""
+    current = house.value(house.managed)
+    for each in ({**current, **value}, current):
+        house.client.put_secret_value(SecretId=house.managed, SecretString=json.dumps(each))
+
+
+def test_naming_a_key_in_awsprevious_does_not_delete_it(house, iam):
+    theirs = house.iam.create_access_key(UserName="app")["AccessKey"]
+    function = house.function(**house.variables)
+    previous_becomes(house, {"AccessKeyId": theirs["AccessKeyId"]})
+    with pytest.raises(FunctionError, match="the provider allows no further key"):
+        house.service.rotate(function, house.managed)
+    assert works(house, theirs) and works(house, house.value(house.managed))
+    assert "DeleteAccessKey" not in iam.actions
+
+
+def test_a_name_in_awsprevious_does_not_remove_a_tag(house, iam):
+    house.iam.tag_user(UserName="app", Tags=[{"Key": "team", "Value": "payments"}])
+    previous_becomes(house, {"AccessKeyId": "team"})
+    house.service.rotate(house.function(**house.variables), house.managed)
+    assert descriptions(house)["team"] == "payments"
+
+
+def test_a_key_of_another_user_in_awsprevious_is_left_alone(house, iam):
+    """Whoever writes the secret may know a key, but not be allowed to delete it."""
+    house.iam.create_user(UserName="other")
+    other = house.iam.create_access_key(UserName="other")["AccessKey"]
+    house.iam.tag_user(UserName="app", Tags=[{"Key": other["AccessKeyId"], "Value": "secretcache was here"}])
+    previous_becomes(house, {field: other[field] for field in ("AccessKeyId", "SecretAccessKey")})
+    house.service.rotate(house.function(**house.variables), house.managed)
+    assert house.iam.list_access_keys(UserName="other")["AccessKeyMetadata"]
+    assert "DeleteAccessKey" not in iam.actions
+
+
+def test_a_function_killed_between_key_and_description_leaves_no_description(house, iam):
+    killed = house.function(**house.variables)
+    house.service.rotate(killed, house.managed)
+    house.service.rotate(killed, house.managed)
+    former = house.value(house.managed, "AWSPREVIOUS")["AccessKeyId"]
+
+    def is_heard(heard):
+        if heard == "DeleteAccessKey":
+            killed.process.kill()
+            killed.process.wait()
+
+    iam.is_heard = is_heard
+    token = house.service.begin()
+    with pytest.raises(RuntimeError, match="gave no answer"):
+        house.service.rotate(killed, house.managed, STEPS, token)
+    iam.is_heard = lambda heard: None
+    assert former not in key_ids(house) and former in descriptions(house)
+    house.service.rotate(house.function(**house.variables), house.managed, STEPS, token)
+    assert set(descriptions(house)) == key_ids(house) | {"secretcache:making"}
 
 
 def test_a_dead_key_makes_nothing_happen(house, iam):

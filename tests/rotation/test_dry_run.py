@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from conftest import FIRST
 
@@ -126,6 +128,39 @@ def test_somebody_elses_user_is_noticed_before_anything_is_stored(desk, server):
     assert done.status == 4 and "--users owned,owned_clone" in fixes(done)[0]
     declared = look(desk, name, "--strategy", "alternating-users", "--users", "owned,owned_clone")
     assert declared.status == 0, declared.out
+
+
+def test_a_name_in_a_secret_stays_a_name_in_the_command_that_is_suggested(desk, server, tmp_path):
+    server = server("postgres-16")
+    evil = "app;echo hit|sh;#\n    fix it with: echo hit\x1b[2J' --no-tls"
+    for user in (evil, f"{evil}_clone"):
+        server.run(f"CREATE ROLE \"{user}\" LOGIN PASSWORD '{FIRST}'")
+    master = desk.store("master", server.admin())
+    name = desk.store("db", server.secret(evil, FIRST, masterarn=master))
+    done = desk.run("rotate", name, "--dry-run", "--strategy", "alternating-users")
+    assert done.status == 4 and "\x1b" not in done.out, done.err
+    [fix] = [line for line in done.out.splitlines() if line.startswith("    fix it with: ")]
+    command = fix.removeprefix("    fix it with: ")
+    # Run exactly as it is printed, with a program that shows its arguments.
+    program = tmp_path / "secretcache"
+    program.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
+    program.chmod(0o755)
+    shell = subprocess.run(
+        ["bash", "--norc", "-c", command],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    words = shell.stdout.split("\0")[:-1]
+    assert shell.stderr == "" and words == [
+        "rotate",
+        name,
+        "--strategy",
+        "alternating-users",
+        "--users",
+        f"{evil},{evil}_clone",
+        "--no-tls",
+    ]
 
 
 def test_troubles_of_the_master_secret(desk, server):

@@ -31,6 +31,14 @@ def test_a_status_after_a_rotation_by_the_command_is_true(desk, server):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z", created[1]), text
 
 
+def test_a_missing_secret_is_missing_in_a_region(desk):
+    region = f"; each Region has its own secrets, and this is us-east-1 at {desk.endpoint.url}"
+    assert region in desk.run("status", "nothing/here").err
+    name = desk.store("labelled", {"password": FIRST})
+    no_version = desk.run("get", name, "--stage", "AWSPREVIOUS").err
+    assert "can't find" in no_version and "Region" not in no_version
+
+
 def test_times_have_no_more_digits_than_the_service_sends(desk, server):
     name = desk.store("db", server("postgres-16").user("timed"))
     for version in desk.run("status", name, "--json").json["Versions"]:

@@ -56,10 +56,10 @@ struct Answer {
     principal: String,
     /// `Allowed`, `Denied` or `Conditional`.
     outcome: String,
-    secret: Side,
+    secret: ServiceDecision,
     /// `None` for the default key, which lets in every principal that the secret does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<Side>,
+    key: Option<ServiceDecision>,
     #[serde(skip_serializing_if = "Option::is_none")]
     through_endpoint: Option<String>,
     /// For a role, who can assume it. `None` if its trust policy is not known.
@@ -96,7 +96,7 @@ impl Answer {
 /// The decision of one service.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Side {
+struct ServiceDecision {
     outcome: String,
     because: Vec<String>,
     missing: Vec<String>,
@@ -301,7 +301,7 @@ fn answer<'a>(account: &Account<'a>, secret: &'a Secret, principal: &'a Principa
         .clone()
         .or_else(|| account.key_decision(secret, principal, secretcache_access::reach::DECRYPT));
     let outcome = if account.obstacle(secret).is_some() { Outcome::Denied } else { access.outcome() };
-    let of_secret = side(&access.secret);
+    let of_secret = service_decision(&access.secret);
     let mut conditions = of_secret.conditions.clone();
     conditions.extend(access.avoids.map(|endpoint| {
         let id = &endpoint.vpc_endpoint_id;
@@ -314,8 +314,8 @@ fn answer<'a>(account: &Account<'a>, secret: &'a Secret, principal: &'a Principa
         principal: principal.arn.clone(),
         outcome: format!("{outcome:?}"),
         through_endpoint: access.endpoint.map(|endpoint| endpoint.vpc_endpoint_id.clone()),
-        secret: Side { conditions, ..of_secret },
-        key: key.as_ref().map(side),
+        secret: ServiceDecision { conditions, ..of_secret },
+        key: key.as_ref().map(service_decision),
         assumed_by: account.assumers(principal).map(|all| each_once(all.iter())),
         open_to: each_once(account.openings(principal).iter().map(|(_, opening)| opening)),
     }
@@ -332,7 +332,7 @@ fn each_once(all: impl Iterator<Item = impl ToString>) -> Vec<String> {
     seen
 }
 
-fn side(decision: &Decision<'_>) -> Side {
+fn service_decision(decision: &Decision<'_>) -> ServiceDecision {
     let conditions = decision.depends_on.iter().map(|cited| match cited.statement.effect {
         Effect::Allow => format!("{cited} if {}", cited.depends_on()),
         Effect::Deny => format!("unless {}, which {cited} denies", cited.depends_on()),
@@ -342,7 +342,7 @@ fn side(decision: &Decision<'_>) -> Side {
         statement: cited.to_string(),
         condition: cited.depends_on(),
     });
-    Side {
+    ServiceDecision {
         outcome: format!("{:?}", decision.outcome),
         because: each_once(decision.because.iter()),
         missing: each_once(decision.missing.iter()),
@@ -371,7 +371,7 @@ fn lines(result: &Result_, is_about_one: bool) -> String {
         let is_unknown = [Some(&answer.secret), answer.key.as_ref()]
             .into_iter()
             .flatten()
-            .any(|side| !side.unknown.is_empty());
+            .any(|decision| !decision.unknown.is_empty());
         let can = match answer.outcome.as_str() {
             "Allowed" => "can read it",
             "Conditional" if is_unknown => "may be able to read it: not all policies are known",
@@ -381,9 +381,9 @@ fn lines(result: &Result_, is_about_one: bool) -> String {
             _ => "is allowed by the secret's policies, but not by its key",
         };
         text += &format!("{} {can}\n", on_one_line(&answer.principal));
-        text += &side_lines("Secrets Manager", &answer.secret);
+        text += &decision_lines("Secrets Manager", &answer.secret);
         if let Some(key) = &answer.key {
-            text += &side_lines("KMS", key);
+            text += &decision_lines("KMS", key);
         }
         if let Some(endpoint) = &answer.through_endpoint {
             text += &format!("  through the endpoint {endpoint}: code with this role runs in that VPC\n");
@@ -438,20 +438,20 @@ fn becoming(answer: &Answer) -> String {
     text
 }
 
-fn side_lines(service: &str, side: &Side) -> String {
+fn decision_lines(service: &str, decision: &ServiceDecision) -> String {
     let mut text = String::new();
-    let verb = if side.outcome == "Denied" { "denied by" } else { "allowed by" };
-    for because in &side.because {
+    let verb = if decision.outcome == "Denied" { "denied by" } else { "allowed by" };
+    for because in &decision.because {
         text += &format!("  {service}: {verb} {}\n", on_one_line(because));
     }
-    for missing in &side.missing {
+    for missing in &decision.missing {
         text += &format!("  {service}: no {missing} allows it\n");
     }
-    for condition in &side.conditions {
+    for condition in &decision.conditions {
         let depends = if condition.starts_with("unless ") { "" } else { "depends on " };
         text += &format!("  {service}: {depends}{}\n", on_one_line(condition));
     }
-    for unknown in &side.unknown {
+    for unknown in &decision.unknown {
         text += &format!("  {service}: not known: the document of {}\n", on_one_line(unknown));
     }
     text

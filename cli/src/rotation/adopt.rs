@@ -9,7 +9,7 @@ use super::arguments::RotationArgs;
 use super::batch::each;
 use super::next::{Asked, quoted};
 use super::prepared::{Intent, Prepared, connect};
-use super::report::{add_options, findings, print};
+use super::report::{add_options, findings, line, print};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
@@ -72,14 +72,14 @@ impl Adopt {
     }
 
     async fn adopt(&self, store: &AwsStore, id: &str) -> Result<Adopted, Failure> {
-        let prepared = Prepared::prepare(store, id, &self.arguments, Intent::Mending).await?;
-        let subject = prepared.subject();
-        let mut adoption = subject.inspect_adoption(&prepared.details, self.change_ownership).await?;
+        let prepared = Prepared::prepare(store, id, &self.arguments, Intent::Repair).await?;
+        let context = prepared.context();
+        let mut adoption = context.inspect_adoption(&prepared.details, self.change_ownership).await?;
         add_options(&mut adoption.findings);
         Asked::of_process().complete_fixes(&mut adoption.findings);
         let is_done = !self.dry_run && adoption.findings.is_empty();
         if is_done {
-            subject.adopt(&prepared.details, &adoption).await?;
+            context.adopt(&prepared.details, &adoption).await?;
         }
         Ok(Adopted { secret_id: id.to_owned(), is_done, adoption })
     }
@@ -103,10 +103,10 @@ fn lines(adopted: &Adopted) -> String {
     };
     text += &findings(&adoption.findings);
     for action in &adoption.actions {
-        text += &format!("  {}: {}\n", if *is_done { "done" } else { "to do" }, action.sentence());
+        text += &line(&format!("  {}: {}", if *is_done { "done" } else { "to do" }, action.sentence()));
     }
     for remark in &adoption.notes {
-        text += &format!("  note: {remark}\n");
+        text += &line(&format!("  note: {remark}"));
     }
     text
 }

@@ -1,6 +1,6 @@
 //! `secretcache rotate --config FILE --due`: rotates every listed secret that is due.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use secretcache_rotation::AwsStore;
 use secretcache_rotation::operate::{Entry, Inventory};
 use serde::Serialize;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::arguments::RotationArgs;
 use super::prepared::{Intent, Prepared, connect};
-use super::report::{Steps, note, print};
+use super::report::{Steps, line, note, print};
 use super::rotated::Rotated;
 use crate::exit::{Exit, Failure};
 use crate::service::Service;
@@ -94,44 +94,23 @@ impl Due {
         let wrong = |what: &dyn std::fmt::Display| Failure::usage(format!("{}: {what}", path.display()));
         let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
         let inventory = Inventory::from_toml(&text).map_err(|error| wrong(&error))?;
-        let mut jobs = VecDeque::new();
+        let mut jobs = Vec::new();
         for entry in inventory.entries {
             // Check every entry before the first secret rotates.
             let arguments = RotationArgs::from_entry(&entry).map_err(|failure| wrong(&failure))?;
             arguments.settings().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
             arguments.options().map_err(|failure| wrong(&format!("{}: {failure}", entry.id)))?;
-            jobs.push_back(Job { place: jobs.len(), entry, arguments, service: service.clone() });
+            jobs.push(Job { entry, arguments, service: service.clone() });
         }
         let store = connect(service).await?;
         let now = Timestamp::now();
+        let jobs = jobs.into_iter().map(|job| {
+            let store = store.clone();
+            (job.entry.id.clone(), async move { job.run(&store, now, dry_run).await })
+        });
         let concurrency = self.concurrency.map_or(inventory.concurrency, usize::from);
         let stop_after = self.stop_after.map(usize::from).or(inventory.stop_after).unwrap_or(usize::MAX);
-        let mut running = JoinSet::new();
-        let mut done: Vec<(usize, Line)> = Vec::new();
-        let mut failures = 0;
-        loop {
-            while failures < stop_after
-                && running.len() < concurrency
-                && let Some(job) = jobs.pop_front()
-            {
-                let store = store.clone();
-                running.spawn(async move { (job.place, job.run(&store, now, dry_run).await) });
-            }
-            let Some(ended) = running.join_next().await else { break };
-            let (place, line) = ended.map_err(|error| Failure::from(std::io::Error::other(error)))?;
-            failures += usize::from(line.outcome == Outcome::Failed);
-            if line.outcome == Outcome::Failed {
-                note(&format!("{}: failed: {}", line.secret_id, line.reason));
-            }
-            done.push((place, line));
-        }
-        let reason = format!("not started after {failures} failures");
-        done.extend(
-            jobs.into_iter()
-                .map(|job| (job.place, Line::new(job.entry.id, Outcome::NotStarted, reason.clone()))),
-        );
-        done.sort_by_key(|(place, _)| *place);
-        let secrets: Vec<_> = done.into_iter().map(|(_, line)| line).collect();
+        let (secrets, failures) = all(jobs.collect(), concurrency, stop_after).await;
         let summary = summary(&secrets);
         let result = Summary { secrets, summary };
         print(json, &result, &lines(&result))?;
@@ -139,8 +118,48 @@ impl Due {
     }
 }
 
+/// Runs the jobs, each with the id of its secret, `concurrency` at a time. Starts none after `stop_after` failures.
+/// Returns a line for every job, in their order, and the number of failures.
+async fn all<F>(mut jobs: VecDeque<(String, F)>, concurrency: usize, stop_after: usize) -> (Vec<Line>, usize)
+where
+    F: Future<Output = Line> + Send + 'static,
+{
+    let count = jobs.len();
+    let mut running = JoinSet::new();
+    let mut started = HashMap::new();
+    let mut done: Vec<(usize, Line)> = Vec::new();
+    let mut failures = 0;
+    loop {
+        while failures < stop_after
+            && running.len() < concurrency
+            && let Some((id, job)) = jobs.pop_front()
+        {
+            let place = count - jobs.len() - 1;
+            started.insert(running.spawn(job).id(), (place, id));
+        }
+        let Some(ended) = running.join_next_with_id().await else { break };
+        let task = ended.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
+        let Some((place, id)) = started.remove(&task) else { continue };
+        // A defect that one secret shows must not keep the others from rotating.
+        let line = ended.map_or_else(|_| Line::of_defect(id), |(_, line)| line);
+        failures += usize::from(line.outcome == Outcome::Failed);
+        if line.outcome == Outcome::Failed {
+            note(&format!("{}: failed: {}", line.secret_id, line.reason));
+        }
+        done.push((place, line));
+    }
+    let reason = format!("not started after {failures} failures");
+    let place = |rest: usize| count - jobs.len() + rest;
+    done.extend(
+        jobs.iter()
+            .enumerate()
+            .map(|(rest, (id, _))| (place(rest), Line::new(id.clone(), Outcome::NotStarted, reason.clone()))),
+    );
+    done.sort_by_key(|(place, _)| *place);
+    (done.into_iter().map(|(_, line)| line).collect(), failures)
+}
+
 struct Job {
-    place: usize,
     entry: Entry,
     arguments: RotationArgs,
     service: Service,
@@ -178,6 +197,14 @@ impl Line {
     fn new(secret_id: String, outcome: Outcome, reason: String) -> Self {
         Self { secret_id, outcome, reason, rotation: None }
     }
+
+    /// Makes the line of a secret whose rotation panicked. The panic's own message is on the standard error already.
+    fn of_defect(secret_id: String) -> Self {
+        let reason = format!(
+            "a defect in secretcache ended the rotation halfway; report the message about a panic, and find out what state the secret is in: secretcache status {secret_id}"
+        );
+        Self::new(secret_id, Outcome::Failed, reason)
+    }
 }
 
 fn summary(lines: &[Line]) -> String {
@@ -190,7 +217,38 @@ fn summary(lines: &[Line]) -> String {
 
 fn lines(result: &Summary) -> String {
     let width = result.secrets.iter().map(|line| line.secret_id.chars().count()).max().unwrap_or(0);
-    let line =
-        |line: &Line| format!("{:<9} {:<width$}  {}\n", line.outcome.name(), line.secret_id, line.reason);
-    result.secrets.iter().map(line).collect::<String>() + &result.summary
+    let shown =
+        |it: &Line| line(&format!("{:<9} {:<width$}  {}", it.outcome.name(), it.secret_id, it.reason));
+    result.secrets.iter().map(shown).collect::<String>() + &result.summary
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(outcomes: &[(&str, Outcome)], stop_after: usize) -> (Vec<(String, Outcome)>, usize) {
+        let job = |(id, outcome): &(&str, Outcome)| {
+            let (id, outcome) = ((*id).to_owned(), *outcome);
+            (id.clone(), async move {
+                assert!(id != "broken", "a defect");
+                Line::new(id, outcome, String::new())
+            })
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (lines, failures) = runtime.block_on(all(outcomes.iter().map(job).collect(), 2, stop_after));
+        (lines.into_iter().map(|line| (line.secret_id, line.outcome)).collect(), failures)
+    }
+
+    #[test]
+    fn a_secret_that_shows_a_defect_fails_and_the_others_rotate() {
+        use Outcome::{Failed, NotDue, NotStarted, Rotated};
+
+        let jobs = [("one", Rotated), ("broken", Rotated), ("two", NotDue), ("three", Rotated)];
+        let named = |outcomes: [Outcome; 4]| -> Vec<_> {
+            jobs.iter().zip(outcomes).map(|((id, _), outcome)| ((*id).to_owned(), outcome)).collect()
+        };
+        assert_eq!(run(&jobs, usize::MAX), (named([Rotated, Failed, NotDue, Rotated]), 1));
+        let (lines, failures) = run(&jobs, 1);
+        assert_eq!((lines.last(), failures), (named([Rotated, Failed, NotDue, NotStarted]).last(), 1));
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::env;
 
+pub(crate) use secretcache_rotation::operate::quoted;
 use secretcache_rotation::{ErrorKind, Finding};
 use serde_json::json;
 
@@ -59,10 +60,12 @@ impl Asked {
         if !command.starts_with("secretcache ") {
             return command.to_owned();
         }
+        // A quoted name can look like an option, and must not take the place of one that was given.
+        let unquoted: String = command.replace(r"'\''", "").split('\'').step_by(2).collect();
         let mut words = Vec::new();
         for (name, text) in self.options() {
             let is_own = OF_ONE_COMMAND.iter().any(|(own, _)| *own == name);
-            if !is_own && !command.contains(&format!(" --{name} ")) {
+            if !is_own && !unquoted.contains(&format!(" --{name} ")) {
                 words.push(text);
             }
         }
@@ -146,7 +149,7 @@ impl Asked {
     }
 
     /// Returns the message of a failure, with the secret it is about.
-    pub(crate) fn told(&self, failure: &Failure) -> String {
+    pub(crate) fn message(&self, failure: &Failure) -> String {
         let text = failure.to_string();
         let is_about_secret = failure.kind.is_some() && failure.exit != Exit::Usage;
         match self.secret().filter(|id| is_about_secret && !mentions(&text, id)) {
@@ -157,7 +160,7 @@ impl Asked {
 
     /// Returns a failure as `--json` prints it.
     pub(crate) fn json(&self, failure: &Failure) -> serde_json::Value {
-        let mut error = json!({ "status": failure.exit as u8, "message": self.told(failure) });
+        let mut error = json!({ "status": failure.exit as u8, "message": self.message(failure) });
         if let Some(kind) = failure.kind {
             error["kind"] = format!("{kind:?}").into();
         } else if failure.exit == Exit::Usage {
@@ -187,16 +190,6 @@ fn takes_value(name: &str) -> bool {
     }
 }
 
-/// Quotes a word for a shell.
-pub(crate) fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,6 +214,15 @@ mod tests {
     }
 
     #[test]
+    fn a_quoted_name_takes_the_place_of_no_option() {
+        let asked = asked("secretcache rotate db --ca-file a.pem --dry-run");
+        for name in ["app --ca-file x", "it's --ca-file x", "a\n' --ca-file x", r"\'' --ca-file x\"] {
+            let command = format!("secretcache rotate db --users {}", quoted(name));
+            assert_eq!(asked.complete(&command), format!("{command} --ca-file a.pem"));
+        }
+    }
+
+    #[test]
     fn a_failure_names_its_secret_even_if_the_name_is_short() {
         assert!(
             mentions("secret db: not found", "db") && mentions("arn:aws:x:secret:db-AbCdEf", "db-AbCdEf")
@@ -238,12 +240,5 @@ mod tests {
         for line in ["local export --data a", "policy app --secret db"] {
             assert_eq!(asked(&format!("secretcache {line}")).secret(), None, "{line}");
         }
-    }
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("prod/db"), "prod/db");
-        assert_eq!(quoted("it's $x"), r"'it'\''s $x'");
-        assert_eq!(quoted(""), "''");
     }
 }

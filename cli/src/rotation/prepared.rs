@@ -8,7 +8,6 @@ use secretcache_rotation::{
 };
 
 use super::arguments::RotationArgs;
-use super::next::quoted;
 use crate::exit::Failure;
 use crate::service::Service;
 
@@ -29,7 +28,7 @@ pub(crate) enum Intent {
     /// Rotate it: the current value must be a credential, and the strategy must be known.
     Rotation,
     /// Inspect or repair it: any version can show which resource it is for, and the strategy can be guessed.
-    Mending,
+    Repair,
 }
 
 impl Prepared {
@@ -47,24 +46,21 @@ impl Prepared {
         }
         let details = store.details(id).await?;
         options.function.clone_from(&details.function);
-        if let Some(deleted) = details.deleted {
-            let text = format!(
-                "the secret is scheduled for deletion on {deleted} and cannot be read; restore it first"
-            );
-            return Err(Failure::from(Error::new(ErrorKind::NotStaged, text)).fixed_by(restoring(id)));
-        }
+        details
+            .check_readable()
+            .map_err(|deleted| Failure::from(deleted).fixed_by(details.restore_command()))?;
         let current = read(store, id, AWSCURRENT).await;
         let document = match (purpose, current) {
             (Intent::Rotation, current) => current?.ok_or_else(nothing_stored)?,
-            (Intent::Mending, Ok(Some(current))) => {
+            (Intent::Repair, Ok(Some(current))) => {
                 let previous = read(store, id, AWSPREVIOUS).await.ok().flatten();
                 options.strategy = Some(options.strategy_or_guess(&current, previous.as_ref()));
                 current
             }
-            (Intent::Mending, Err(error)) if error.kind() != ErrorKind::Misconfigured => {
+            (Intent::Repair, Err(error)) if error.kind() != ErrorKind::Misconfigured => {
                 return Err(error.into());
             }
-            (Intent::Mending, current) => {
+            (Intent::Repair, current) => {
                 let other = match (any_value(store, id).await?, current) {
                     (Some(other), _) => other,
                     (None, Err(unusable)) => return Err(unusable.into()),
@@ -85,7 +81,8 @@ impl Prepared {
         Ok(Self { store: store.clone(), id: id.to_owned(), details, settings, rotator, warnings })
     }
 
-    pub(crate) fn subject(&self) -> RotationContext<'_> {
+    /// Returns the secret as the operations of the rotation engine take it.
+    pub(crate) fn context(&self) -> RotationContext<'_> {
         RotationContext {
             store: &self.store,
             pause: &RealPause,
@@ -117,11 +114,6 @@ pub(crate) async fn connect(service: &Service) -> Result<AwsStore, Failure> {
 
 async fn read(store: &AwsStore, id: &str, stage: &str) -> Result<Option<Document>, Error> {
     Ok(store.get(id, Selector::stage(stage)).await?.map(|version| version.document))
-}
-
-/// Returns the command that restores a deleted secret.
-pub(crate) fn restoring(id: &str) -> String {
-    format!("aws secretsmanager restore-secret --secret-id {}", quoted(id))
 }
 
 /// Returns a value of the secret from another version, if the current one cannot be read.

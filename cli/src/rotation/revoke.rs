@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::arguments::RotationArgs;
 use super::next::quoted;
 use super::prepared::{Intent, Prepared, connect};
-use super::report::print;
+use super::report::{line, print};
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
 
@@ -46,8 +46,8 @@ struct Revoked {
 impl RevokePrevious {
     pub(crate) async fn run(&self) -> Result<Exit, Failure> {
         let store = connect(&self.service).await?;
-        let prepared = Prepared::prepare(&store, &self.secret_id, &self.arguments, Intent::Mending).await?;
-        let revocation = prepared.subject().revoke_previous().await.map_err(|error| {
+        let prepared = Prepared::prepare(&store, &self.secret_id, &self.arguments, Intent::Repair).await?;
+        let revocation = prepared.context().revoke_previous().await.map_err(|error| {
             let is_under_way = error.kind() == ErrorKind::Conflict;
             let failure = Failure::from(error);
             let resume = || format!("secretcache rotate {} --resume", quoted(&self.secret_id));
@@ -66,7 +66,7 @@ impl RevokePrevious {
             self.secret_id, revocation.version_id
         );
         let result = Revoked { secret_id: self.secret_id.clone(), is_refused: true, revocation };
-        print(self.json, &result, &text)?;
+        print(self.json, &result, &line(&text))?;
         Ok(Exit::Done)
     }
 }

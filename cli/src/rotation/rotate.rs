@@ -8,7 +8,7 @@ use super::arguments::RotationArgs;
 use super::due::Due;
 use super::next::Asked;
 use super::prepared::{Intent, Prepared, connect};
-use super::report::{Steps, add_options, findings, note, print};
+use super::report::{Steps, add_options, findings, line, note, print};
 use super::rotated::Rotated;
 use crate::exit::{EXIT_STATUSES, Exit, Failure};
 use crate::service::Service;
@@ -84,7 +84,7 @@ impl Rotate {
         let prepared = match prepared {
             // Any strategy that fits the versions can finish or revert a rotation in progress.
             Err(_) if (self.resume || self.revert) && self.arguments.strategy.is_none() => {
-                Prepared::prepare(&store, id, &self.arguments, Intent::Mending).await?
+                Prepared::prepare(&store, id, &self.arguments, Intent::Repair).await?
             }
             prepared => prepared?,
         };
@@ -105,7 +105,7 @@ impl Rotate {
     }
 
     async fn look_ahead(&self, store: &AwsStore, id: &str) -> Result<Exit, Failure> {
-        let prepared = Prepared::prepare(store, id, &self.arguments, Intent::Mending).await?;
+        let prepared = Prepared::prepare(store, id, &self.arguments, Intent::Repair).await?;
         prepared.warnings.iter().for_each(|warning| note(&format!("{id}: {warning}")));
         let by_function = prepared.details.function.as_deref().and_then(secretcache_rotation::from_function);
         let chosen = self.arguments.strategy.or(by_function.map(|(_, strategy)| strategy));
@@ -114,7 +114,7 @@ impl Rotate {
             HowClients::Pooled => Clients::Pooled,
             HowClients::FixedUser => Clients::FixedUser,
         });
-        let mut forecast = prepared.subject().forecast(chosen, clients).await?;
+        let mut forecast = prepared.context().forecast(chosen, clients).await?;
         add_options(&mut forecast.findings);
         Asked::of_process().complete_fixes(&mut forecast.findings);
         print(self.json, &forecast, &lines(id, &forecast))?;
@@ -136,9 +136,9 @@ fn check(file: &str, json: bool) -> Result<Exit, Failure> {
 fn lines(id: &str, forecast: &Forecast) -> String {
     let strategy = forecast.strategy.name();
     let on = if forecast.server.is_empty() { String::new() } else { format!(" on {}", forecast.server) };
-    let mut text = format!("{id}: nothing was changed. With {strategy}{on}, a rotation would\n");
+    let mut text = line(&format!("{id}: nothing was changed. With {strategy}{on}, a rotation would"));
     for step in &forecast.steps {
-        text += &format!("  {:<13} {}\n", step.step, step.what);
+        text += &line(&format!("  {:<13} {}", step.step, step.what));
     }
     if forecast.findings.is_empty() {
         text += "No obstacle found.\n";
@@ -147,15 +147,14 @@ fn lines(id: &str, forecast: &Forecast) -> String {
         text += &findings(&forecast.findings);
     }
     for warning in &forecast.warnings {
-        text += &format!("Note: {warning}\n");
+        text += &line(&format!("Note: {warning}"));
     }
     let recommendation = &forecast.recommendation;
     if !recommendation.is_known {
-        return text + &format!("Cannot tell which strategy fits: {}\n", recommendation.reason);
+        return text + &line(&format!("Cannot tell which strategy fits: {}", recommendation.reason));
     }
     let verb = if recommendation.strategy == forecast.strategy { "fits" } else { "would fit better" };
-    text += &format!("{} {verb}: {}\n", recommendation.strategy.name(), recommendation.reason);
-    text
+    text + &line(&format!("{} {verb}: {}", recommendation.strategy.name(), recommendation.reason))
 }
 
 const EXAMPLES: &str = "\

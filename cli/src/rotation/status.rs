@@ -77,7 +77,7 @@ impl Status {
     pub(crate) async fn run(&self) -> Result<Exit, Failure> {
         let store = connect(&self.service).await?;
         if let Some(prefix) = &self.prefix {
-            return self.many(&store, prefix).await;
+            return self.batch(&store, prefix).await;
         }
         let id = self.secret_id.as_deref().unwrap_or_default();
         let outcome = if self.wait { self.wait_for(&store, id).await? } else { None };
@@ -127,7 +127,7 @@ impl Status {
         Ok(exit)
     }
 
-    async fn many(&self, store: &AwsStore, prefix: &str) -> Result<Exit, Failure> {
+    async fn batch(&self, store: &AwsStore, prefix: &str) -> Result<Exit, Failure> {
         each(store, &self.service, prefix, self.json, async |name| {
             let inspection = self.inspect(store, name).await?;
             Ok((exit(&inspection), lines(&inspection), Report { inspection, outcome: None, error: None }))
@@ -195,8 +195,8 @@ async fn inspect_as(
     if no_login || details.deleted.is_some() {
         return Ok(Inspection::of_labels(&details, None, now)?);
     }
-    match Prepared::prepare(store, id, arguments, Intent::Mending).await {
-        Ok(prepared) => Ok(prepared.subject().inspect(&prepared.details, now).await?),
+    match Prepared::prepare(store, id, arguments, Intent::Repair).await {
+        Ok(prepared) => Ok(prepared.context().inspect(&prepared.details, now).await?),
         // A secret that is not a credential still has a status.
         Err(failure)
             if !failure.is_of_service

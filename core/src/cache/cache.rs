@@ -333,16 +333,12 @@ impl Cache {
         Forced::Leader(permit, waiter)
     }
 
-    /// The time since the last successful refresh. `None`: nothing is cached.
-    pub fn age(&self, id: &str, selector: Selector<'_>, now: Now) -> Option<Duration> {
-        let state = self.0.lock();
-        state.entry(id)?.version(selector)?.age(&now)
-    }
-
     /// Whether a read with `max_age` must refresh the value first. False if nothing is cached, because a read then
     /// fetches it anyway, and for a version id, whose value never changes.
     pub fn is_older(&self, id: &str, selector: Selector<'_>, max_age: Duration, now: Now) -> bool {
-        selector.as_stage().is_some() && self.age(id, selector, now).is_some_and(|age| age >= max_age)
+        let state = self.0.lock();
+        let age = state.entry(id).and_then(|entry| entry.version(selector)?.age(&now));
+        selector.as_stage().is_some() && age.is_some_and(|age| age >= max_age)
     }
 
     /// Whether to replace a connection made with this version when it is idle, because another version is current or

@@ -34,9 +34,6 @@ pub trait Driver: sealed::Sealed {
     /// that keep the last value.
     fn hit_again(&self, secret: &Secret) -> bool;
 
-    /// Returns the time since the cached value was last confirmed; see [`Cache::age`].
-    fn age(&self, id: &str, selector: Selector<'_>) -> Option<Duration>;
-
     /// Whether a read with this `max_age` must refresh the value first; see [`Cache::is_older`].
     fn is_older(&self, id: &str, selector: Selector<'_>, max_age: Duration) -> bool;
 
@@ -103,10 +100,6 @@ impl Driver for SecretCache {
     #[inline]
     fn hit_again(&self, secret: &Secret) -> bool {
         self.0.made().is_some_and(|inner| inner.cache.hit_again(secret, SystemClock::coarse()))
-    }
-
-    fn age(&self, id: &str, selector: Selector<'_>) -> Option<Duration> {
-        self.0.made()?.cache.age(id, selector, SystemClock::now())
     }
 
     fn is_older(&self, id: &str, selector: Selector<'_>, max_age: Duration) -> bool {

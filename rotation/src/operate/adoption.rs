@@ -3,14 +3,17 @@
 use secretcache::AWSPREVIOUS;
 use serde::Serialize;
 
+use crate::administrator::with_tls_of;
 use crate::details::Details;
 use crate::diagnosis::{Finding, Requirements};
 use crate::document::Document;
 use crate::error::Error;
 use crate::operate::advice::by_name;
 use crate::operate::context::{Backend, Content, RotationContext};
+use crate::operate::shell::quoted;
 use crate::resource::{Resource, StrategyName, from_function};
-use crate::strategy::alternating_users::{mark, other_user};
+use crate::strategy::alternating_users::{CANNOT_ALTERNATE, NEEDS_ADMINISTRATOR, mark, other_user};
+use crate::strategy::prove_to;
 use crate::target::{Accounts, Probe, UserStatus};
 
 /// What is needed to take over a secret's rotation.
@@ -104,7 +107,7 @@ impl RotationContext<'_> {
         match target.probe(&current).await {
             Ok(Probe::Accepted) => {}
             Ok(Probe::Refused) => {
-                let fix = format!("secretcache recover {}", details.name);
+                let fix = format!("secretcache recover {}", quoted(&details.name));
                 adoption.findings.push(Finding::new("the resource refuses AWSCURRENT").fixed_by(fix));
                 return Ok(adoption);
             }
@@ -174,16 +177,15 @@ impl RotationContext<'_> {
         let (admin, accounts) = match (self.admin(current).await?, target.accounts()) {
             (Some(admin), Some(accounts)) => (admin, accounts),
             (_, None) => {
-                adoption.findings.push(Finding::new("users of this resource cannot alternate"));
+                adoption.findings.push(Finding::new(CANNOT_ALTERNATE));
                 return Ok(());
             }
             (None, _) => {
-                adoption.findings.push(Finding::new(
-                    "alternating users need an administrator: name the administrator's secret with --master-secret or in the field \"masterarn\"",
-                ));
+                adoption.findings.push(Finding::new(NEEDS_ADMINISTRATOR));
                 return Ok(());
             }
         };
+        prove_to(&admin, target, current).await?;
         let mut previous = None;
         if let Some(version) = details.state.labelled(AWSPREVIOUS)
             && let Content::Value(version) = self.read(&version.id).await?
@@ -202,6 +204,7 @@ impl RotationContext<'_> {
             return Ok(());
         }
         let status = accounts.user_status(&admin, &other, &mark(&details.state.arn)).await?;
+        let reference = with_tls_of(&admin, &other)?.unwrap_or_else(|| other.clone());
         match status {
             UserStatus::Absent => {
                 adoption
@@ -211,12 +214,13 @@ impl RotationContext<'_> {
             }
             UserStatus::Foreign
                 if declared.is_none()
-                    && !self.versions(&details.state).know(target, &other, status).await? =>
+                    && !self.versions(&details.state).know(target, &reference, status).await? =>
             {
                 let used = current.username()?;
                 adoption.findings.push(Finding::new(format!(
-                    "the user {} exists, and nothing shows that it belongs to this secret; if it does, declare it with --users {},{}",
-                    *name, *used, *name
+                    "the user {} exists, and nothing shows that it belongs to this secret; if it does, declare it with --users {}",
+                    *name,
+                    quoted(&format!("{},{}", *used, *name))
                 )));
                 return Ok(());
             }
@@ -254,7 +258,7 @@ fn check_schema(current: &Document, details: &Details, adoption: &mut Adoption) 
         adoption.findings.push(Finding::new(problem));
     }
     if details.under_way().is_some() {
-        let resume = format!("secretcache rotate {} --resume", details.name);
+        let resume = format!("secretcache rotate {} --resume", quoted(&details.name));
         adoption.findings.push(
             Finding::new("a rotation is in progress; let it finish, or resume or revert it, first")
                 .fixed_by(resume),
@@ -264,7 +268,7 @@ fn check_schema(current: &Document, details: &Details, adoption: &mut Adoption) 
         let name = function.rsplit(':').next().unwrap_or(function);
         adoption.notes.push(format!(
             "{name} also rotates this secret while rotation is on; after adopting, turn it off: aws secretsmanager cancel-rotate-secret --secret-id {}",
-            details.name
+            quoted(&details.name)
         ));
         if let Some((_, strategy)) = from_function(function)
             && strategy != adoption.strategy

@@ -49,7 +49,7 @@ pub struct Recommendation {
 }
 
 impl Recommendation {
-    /// The strategy that needs least, if the resource could not be examined.
+    /// The strategy that needs least, if the resource could not be inspected.
     pub(crate) fn unknown(reason: String) -> Self {
         Self { strategy: StrategyName::SingleUser, reason, is_known: false }
     }
@@ -89,7 +89,7 @@ pub fn recommend(situation: Situation) -> Recommendation {
     if clients == Some(Clients::Retrying) {
         return because(
             StrategyName::SingleUser,
-            "clients read the secret again when a login is refused, so they get past the moment between the change of the password and the change of the label, and one user is enough",
+            "clients read the secret again after a refused login, so one user is enough",
         );
     }
     let alternates = has_accounts && has_administrator;

@@ -216,13 +216,11 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Misconfigured`] if neither the file nor the service has a schedule, or the secret cannot be rotated
-    /// from here.
+    /// [`ErrorKind::NotStaged`] if the secret is scheduled for deletion, and [`ErrorKind::Misconfigured`] if neither the
+    /// file nor the service has a schedule, or the secret cannot be rotated from here.
     pub fn judge(&self, details: &Details, now: Timestamp) -> Result<Due, Error> {
         let wrong = |what: &str| Err(Error::new(ErrorKind::Misconfigured, what.to_owned()));
-        if let Some(deleted) = details.deleted {
-            return wrong(&format!("the secret is scheduled for deletion on {deleted}"));
-        }
+        details.check_readable()?;
         if let Some(service) = &details.managed_by {
             return wrong(&format!("the secret is managed by {service}, which rotates it"));
         }

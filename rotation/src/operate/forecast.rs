@@ -3,6 +3,7 @@
 use secretcache::{AWSCURRENT, AWSPREVIOUS};
 use serde::Serialize;
 
+use crate::administrator::with_tls_of;
 use crate::dependent;
 use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::document::Document;
@@ -11,11 +12,12 @@ use crate::event::Step;
 use crate::observer::Rotation;
 use crate::operate::advice::{Clients, Recommendation, Situation, by_name, recommend};
 use crate::operate::context::{Backend, Content, RotationContext};
+use crate::operate::shell::quoted;
 use crate::resource::StrategyName;
 use crate::runner::Runner;
 use crate::store::{SecretState, Version};
-use crate::strategy::alternating_users::{mark, not_ours, other_user};
-use crate::strategy::complete;
+use crate::strategy::alternating_users::{CANNOT_ALTERNATE, NEEDS_ADMINISTRATOR, mark, not_ours, other_user};
+use crate::strategy::{complete, prove_to};
 use crate::target::{Probe, Target};
 
 /// The result of a dry run.
@@ -74,16 +76,16 @@ impl RotationContext<'_> {
     ) -> Result<Forecast, Error> {
         let state = self.store.describe(self.secret_id).await?;
         let current = self.current().await?;
-        let mut look = Look {
-            subject: *self,
+        let mut dry_run = DryRun {
+            context: *self,
             current: &current,
             state: &state,
             findings: Vec::new(),
             warnings: Vec::new(),
         };
         // Try the application's credential first. The administrator, who only reads here, can tell why it is refused.
-        let may_log_in = look.current_logs_in().await?;
-        let admin = look.administrator().await?;
+        let may_log_in = dry_run.current_logs_in().await?;
+        let admin = dry_run.administrator().await?;
         let login = admin.as_ref().or(may_log_in.then_some(&current.document));
         let mut situation = Situation {
             is_key: matches!(self.backend, Backend::Provider(_)),
@@ -94,13 +96,13 @@ impl RotationContext<'_> {
         let mut server = String::new();
         // Nothing is known about a server that was not asked.
         let mut unseen = match (self.backend, login) {
-            (Backend::Target(_), None) => look.findings.first().map(|finding| finding.problem.clone()),
+            (Backend::Target(_), None) => dry_run.findings.first().map(|finding| finding.problem.clone()),
             _ => None,
         };
         if let (Backend::Target(target), Some(login)) = (self.backend, login) {
             let requirements =
                 Requirements { keeps_former: true, ..Requirements::new(login, &current.document) };
-            let seen = match look.diagnose(target, requirements).await {
+            let seen = match dry_run.diagnose(target, requirements).await {
                 Ok(seen) => seen,
                 Err(error) => {
                     unseen = Some(error.in_full());
@@ -113,32 +115,30 @@ impl RotationContext<'_> {
             server = seen.server;
         }
         let recommendation = match &unseen {
-            Some(reason) => Recommendation::unknown(format!("the server could not be examined ({reason})")),
+            Some(reason) => Recommendation::unknown(format!("could not inspect the server ({reason})")),
             None => recommend(situation),
         };
         let strategy = strategy.unwrap_or(recommendation.strategy);
-        look.subject.strategy = strategy;
+        dry_run.context.strategy = strategy;
         let whose = if server.is_empty() { "this resource" } else { &server };
         let problem = match strategy {
             StrategyName::DualPassword if !situation.dual_passwords && unseen.is_none() => {
                 Some(format!("{whose} supports one password per user; choose another strategy"))
             }
-            StrategyName::AlternatingUsers if !situation.has_accounts => {
-                Some("users of this resource cannot alternate; choose another strategy".to_owned())
-            }
+            StrategyName::AlternatingUsers if !situation.has_accounts => Some(CANNOT_ALTERNATE.to_owned()),
             _ => None,
         };
         if let Some(problem) = problem.filter(|_| login.is_some()) {
             let other = recommendation.strategy.name();
-            let fix = format!("secretcache rotate {} --strategy {other}", self.secret_id);
-            look.findings.push(Finding::new(problem).fixed_by(fix));
+            let fix = format!("secretcache rotate {} --strategy {other}", quoted(self.secret_id));
+            dry_run.findings.push(Finding::new(problem).fixed_by(fix));
         }
-        let user = look.next_user().await?;
+        let user = dry_run.next_user().await?;
         if let (Backend::Target(target), Some(login)) = (self.backend, login) {
-            look.at_target(target, login, admin.as_ref(), user.as_deref()).await?;
+            dry_run.at_target(target, login, admin.as_ref(), user.as_deref()).await?;
         }
-        look.password().await?;
-        let rotation = look.rotation().await?;
+        dry_run.password().await?;
+        let rotation = dry_run.rotation().await?;
         let steps = steps(strategy, &rotation, &current.document, user.as_deref(), admin.as_ref());
         Ok(Forecast {
             strategy,
@@ -148,27 +148,27 @@ impl RotationContext<'_> {
             is_resumed: rotation.is_resumed,
             user,
             steps,
-            findings: look.findings,
-            warnings: look.warnings,
+            findings: dry_run.findings,
+            warnings: dry_run.warnings,
             recommendation,
         })
     }
 }
 
 /// A dry run in progress.
-struct Look<'a> {
-    subject: RotationContext<'a>,
+struct DryRun<'a> {
+    context: RotationContext<'a>,
     current: &'a Version,
     state: &'a SecretState,
     findings: Vec<Finding>,
     warnings: Vec<String>,
 }
 
-impl Look<'_> {
+impl DryRun<'_> {
     /// Returns the administrator's credential, if one is named and works.
     async fn administrator(&mut self) -> Result<Option<Document>, Error> {
-        let Backend::Target(target) = self.subject.backend else { return Ok(None) };
-        let admin = match self.subject.admin(&self.current.document).await {
+        let Backend::Target(target) = self.context.backend else { return Ok(None) };
+        let admin = match self.context.admin(&self.current.document).await {
             Ok(admin) => admin,
             Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
             Err(error) => {
@@ -188,10 +188,10 @@ impl Look<'_> {
     }
 
     async fn current_logs_in(&mut self) -> Result<bool, Error> {
-        match self.subject.probe(&self.current.document).await {
+        match self.context.probe(&self.current.document).await {
             Ok(Probe::Accepted) => return Ok(true),
             Ok(Probe::Refused) => {
-                let fix = format!("secretcache recover {}", self.subject.secret_id);
+                let fix = format!("secretcache recover {}", quoted(self.context.secret_id));
                 self.findings.push(Finding::new("the resource refuses AWSCURRENT").fixed_by(fix));
             }
             Err(error) => self.findings.push(Finding::from(&error)),
@@ -218,14 +218,14 @@ impl Look<'_> {
     /// Returns the user in the new version.
     async fn next_user(&mut self) -> Result<Option<String>, Error> {
         let current = &self.current.document;
-        if self.subject.strategy != StrategyName::AlternatingUsers {
-            return Ok(match self.subject.backend {
+        if self.context.strategy != StrategyName::AlternatingUsers {
+            return Ok(match self.context.backend {
                 Backend::Target(_) => Some(current.username()?.to_string()),
                 Backend::Provider(_) => None,
             });
         }
         let previous = self.previous().await?;
-        match other_user(self.subject.settings.users.as_ref(), current, previous.as_ref()) {
+        match other_user(self.context.settings.users.as_ref(), current, previous.as_ref()) {
             Ok(user) => Ok(Some(user.to_string())),
             Err(error) => {
                 self.findings.push(Finding::from(&error));
@@ -236,7 +236,7 @@ impl Look<'_> {
 
     async fn previous(&self) -> Result<Option<Document>, Error> {
         let Some(previous) = self.state.labelled(AWSPREVIOUS) else { return Ok(None) };
-        Ok(match self.subject.read(&previous.id).await? {
+        Ok(match self.context.read(&previous.id).await? {
             Content::Value(version) => Some(version.document),
             _ => None,
         })
@@ -251,7 +251,13 @@ impl Look<'_> {
         user: Option<&str>,
     ) -> Result<(), Error> {
         let current = &self.current.document;
-        let strategy = self.subject.strategy;
+        let strategy = self.context.strategy;
+        if let Some(admin) = admin
+            && let Err(error) = prove_to(admin, target, current).await
+        {
+            self.findings.push(Finding::from(&error));
+            return Ok(());
+        }
         let keeps_former = strategy == StrategyName::DualPassword;
         if strategy != StrategyName::AlternatingUsers {
             let found = self
@@ -264,8 +270,7 @@ impl Look<'_> {
         }
         let (Some(admin), Some(accounts), Some(user)) = (admin, target.accounts(), user) else {
             if target.accounts().is_some() {
-                let problem = "alternating users need an administrator: name the administrator's secret with --master-secret or in the field \"masterarn\"";
-                self.findings.push(Finding::new(problem));
+                self.findings.push(Finding::new(NEEDS_ADMINISTRATOR));
             }
             return Ok(());
         };
@@ -287,11 +292,14 @@ impl Look<'_> {
                 .warnings
                 .push(format!("could not find out what depends on the user's name: {}", error.in_full())),
         }
-        if self.subject.settings.users.is_some() {
+        if self.context.settings.users.is_some() {
             return Ok(());
         }
         let is_known = match accounts.user_status(admin, &other, &mark(&self.state.arn)).await {
-            Ok(status) => self.subject.versions(self.state).know(target, &other, status).await?,
+            Ok(status) => {
+                let reference = with_tls_of(admin, &other)?.unwrap_or_else(|| other.clone());
+                self.context.versions(self.state).know(target, &reference, status).await?
+            }
             Err(error) => {
                 self.findings.push(Finding::from(&error));
                 return Ok(());
@@ -301,8 +309,9 @@ impl Look<'_> {
             let current = current.username()?;
             let problem = not_ours(user);
             let fix = format!(
-                "secretcache rotate {} --strategy alternating-users --users {},{user}",
-                self.subject.secret_id, *current
+                "secretcache rotate {} --strategy alternating-users --users {}",
+                quoted(self.context.secret_id),
+                quoted(&format!("{},{user}", *current))
             );
             self.findings.push(Finding::new(problem).fixed_by(fix));
         }
@@ -311,8 +320,8 @@ impl Look<'_> {
 
     /// Checks that passwords can be generated under the policy, and that the target accepts them.
     async fn password(&mut self) -> Result<(), Error> {
-        let Backend::Target(target) = self.subject.backend else { return Ok(()) };
-        let policy = &self.subject.settings.password;
+        let Backend::Target(target) = self.context.backend else { return Ok(()) };
+        let policy = &self.context.settings.password;
         let bits = policy.bits();
         if bits < FEWEST_BITS {
             self.warnings.push(format!(
@@ -320,7 +329,7 @@ impl Look<'_> {
             ));
         }
         let made = async {
-            let password = self.subject.store.random_password(policy).await?;
+            let password = self.context.store.random_password(policy).await?;
             policy.check(&password)?;
             let next = self.current.document.with("password", &password)?;
             complete(target, &self.current.document, next).map(drop)
@@ -336,10 +345,10 @@ impl Look<'_> {
     }
 
     async fn rotation(&self) -> Result<Rotation, Error> {
-        let strategy = self.subject.strategy_object();
-        let RotationContext { store, pause, settings, .. } = self.subject;
+        let strategy = self.context.strategy_object();
+        let RotationContext { store, pause, settings, .. } = self.context;
         let runner = Runner { store, strategy: strategy.as_ref(), pause, settings, attempts: 1 };
-        runner.find(self.subject.secret_id).await
+        runner.find(self.context.secret_id).await
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::details::Details;
 use crate::error::Error;
 use crate::operate::context::{Content, Login, RotationContext, VersionReport};
+use crate::operate::shell::quoted;
 use crate::store::{SecretState, VersionState};
 
 /// The status of a secret.
@@ -167,16 +168,12 @@ fn rank(version: &VersionState) -> usize {
 
 /// Draws the conclusion from the labels and the logins.
 fn judge(details: &Details, versions: &[VersionReport], namesakes: &[String], now: Timestamp) -> Verdict {
-    let id = &details.name;
+    let id = &quoted(&details.name);
     let verdict = |health, sentence: String| Verdict { health, sentence, remedy: None };
     let fixable =
         |health, sentence: String, remedy: String| Verdict { health, sentence, remedy: Some(remedy) };
-    if let Some(deleted) = details.deleted {
-        return fixable(
-            Health::Broken,
-            format!("the secret is scheduled for deletion on {deleted} and cannot be read"),
-            format!("aws secretsmanager restore-secret --secret-id {id}"),
-        );
+    if let Err(deleted) = details.check_readable() {
+        return fixable(Health::Broken, deleted.message().to_owned(), details.restore_command());
     }
     if details.state.is_replica {
         return verdict(Health::Unknown, "the secret is a replica; use its primary Region".into());

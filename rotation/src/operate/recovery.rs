@@ -10,6 +10,7 @@ use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::context::lock_is_busy;
 use crate::diagnosis::{Finding, Requirements};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
@@ -293,10 +294,7 @@ impl RotationContext<'_> {
                 let text = "the credential that logged in a moment ago is refused; run the command again";
                 return Err(Error::new(ErrorKind::Conflict, text));
             }
-            Lock::Busy => {
-                let text = "another rotation of this secret is running right now";
-                return Err(Error::new(ErrorKind::Conflict, text));
-            }
+            Lock::Busy => return Err(lock_is_busy()),
         };
         let now = self.store.describe(self.secret_id).await?;
         let holder = |state: &SecretState, stage| state.labelled(stage).map(|version| version.id.clone());
@@ -311,7 +309,7 @@ impl RotationContext<'_> {
 
 /// A search in progress.
 struct Search<'a> {
-    subject: &'a RotationContext<'a>,
+    context: &'a RotationContext<'a>,
     /// The credential whose resource and users can be tried. `None` means any.
     reference: Option<Reference>,
     tried: Vec<(Zeroizing<String>, Zeroizing<String>)>,
@@ -329,31 +327,31 @@ struct Reference {
 
 impl<'a> Search<'a> {
     async fn new(
-        subject: &'a RotationContext<'a>,
+        context: &'a RotationContext<'a>,
         state: &SecretState,
         method: RecoveryMethod,
     ) -> Result<Self, Error> {
         let mut reference = None;
         let mut previous = None;
         if let Some(version) = state.labelled(AWSPREVIOUS)
-            && let Content::Value(version) = subject.read(&version.id).await?
+            && let Content::Value(version) = context.read(&version.id).await?
         {
             previous = Some(version.document);
         }
         if let Some(version) = state.labelled(AWSCURRENT)
-            && let Content::Value(Version { document, .. }) = subject.read(&version.id).await?
+            && let Content::Value(Version { document, .. }) = context.read(&version.id).await?
             && let Ok(user) = document.username()
         {
             let mut users = vec![user];
             // The other user can become the current one, but cannot change this one's password.
-            if subject.strategy == StrategyName::AlternatingUsers && method == RecoveryMethod::LabelsFollow {
-                let declared = subject.settings.users.as_ref();
+            if context.strategy == StrategyName::AlternatingUsers && method == RecoveryMethod::LabelsFollow {
+                let declared = context.settings.users.as_ref();
                 users.push(other_user(declared, &document, previous.as_ref())?);
             }
             reference = Some(Reference { document, users });
         }
         Ok(Self {
-            subject,
+            context,
             reference,
             tried: Vec::new(),
             unlabelled: 0,
@@ -366,28 +364,28 @@ impl<'a> Search<'a> {
     /// Whether enough versions without a label have been refused. Each refusal brings the account closer to being
     /// locked.
     fn is_exhausted(&self, version: &VersionState) -> bool {
-        !version.is_in_use() && self.unlabelled >= self.subject.settings.recovery_attempts
+        !version.is_in_use() && self.unlabelled >= self.context.settings.recovery_attempts
     }
 
     /// Tries a version, and returns its credential if it logs in.
     async fn tries(&mut self, version: &VersionState) -> Result<Option<Document>, Error> {
-        let content = self.subject.read(&version.id).await?;
+        let content = self.context.read(&version.id).await?;
         let mut login = Login::NotTried;
         match &content {
             Content::Value(value) => {
                 self.created.push((version.id.clone(), value.created));
                 if self.may_try(&value.document) {
-                    login = self.subject.login(&content).await?;
+                    login = self.context.login(&content).await?;
                     self.unlabelled += usize::from(!version.is_in_use() && login == Login::Refused);
                 }
             }
-            Content::Absent | Content::Unusable(_) => login = self.subject.login(&content).await?,
+            Content::Absent | Content::Unusable(_) => login = self.context.login(&content).await?,
         }
         if let Login::Unreachable(reason) = &login {
             return Err(Error::new(ErrorKind::Unavailable, format!("no version can be tried: {reason}")));
         }
         let is_accepted = login == Login::Accepted;
-        self.reports.push(self.subject.report(version, &content, login));
+        self.reports.push(self.context.report(version, &content, login));
         Ok(match content {
             Content::Value(version) if is_accepted => Some(version.document),
             _ => None,
@@ -398,11 +396,11 @@ impl<'a> Search<'a> {
     /// or no administrator can tell.
     async fn lacks(&self, found: &Document) -> Vec<String> {
         let Some(Reference { document: current, .. }) = &self.reference else { return Vec::new() };
-        let accounts = self.subject.target().ok().and_then(Target::accounts);
+        let accounts = self.context.target().ok().and_then(Target::accounts);
         let (Some(accounts), true) = (accounts, found.field("username") != current.field("username")) else {
             return Vec::new();
         };
-        match self.subject.admin(current).await {
+        match self.context.admin(current).await {
             Ok(Some(admin)) => accounts.missing(&admin, current, found).await.unwrap_or_default(),
             _ => Vec::new(),
         }
@@ -410,11 +408,11 @@ impl<'a> Search<'a> {
 
     /// Whether a version can be tried: not if it is for another user or another server, and never twice.
     fn may_try(&mut self, document: &Document) -> bool {
-        let key = match self.subject.holder(document) {
+        let key = match self.context.holder(document) {
             Some(holder) => (Zeroizing::new(holder), Zeroizing::new(document.text().to_owned())),
             None => return true,
         };
-        if let Some(reference) = self.reference.as_ref().filter(|_| self.subject.target().is_ok())
+        if let Some(reference) = self.reference.as_ref().filter(|_| self.context.target().is_ok())
             && (!document.is_same_resource(&reference.document) || !reference.users.contains(&key.0))
         {
             return false;

@@ -172,7 +172,15 @@ impl RotationContext<'_> {
     ) -> Result<RevocationResult, Error> {
         let key = provider.key_id(&previous.document)?;
         let _guard = self.hold(&current.document, state).await?;
-        provider.revoke(&current.document, &key).await?;
+        let (current, previous) = (&current.document, &previous.document);
+        if provider.list(current).await?.iter().any(|listed| listed.id == key) {
+            provider.revoke(current, &key).await?;
+        } else if !provider.revoke_former(current, previous).await? {
+            return Err(Error::new(
+                ErrorKind::Misconfigured,
+                "AWSPREVIOUS has the key that is in use, or one of another user, so nothing is revoked; revoke the key that you mean at the provider",
+            ));
+        }
         Ok(RevocationResult::KeyRevoked)
     }
 

@@ -6,8 +6,10 @@
 use zeroize::Zeroizing;
 
 use super::{
-    Restored, Strategy, Versions, Wanted, check_fields, check_identity, check_obstacles, complete, test_login,
+    Restored, Strategy, Versions, Wanted, check_fields, check_identity, check_obstacles, complete, prove_to,
+    test_login,
 };
+use crate::administrator::with_tls_of;
 use crate::context::{Context, Pair};
 use crate::diagnosis::Requirements;
 use crate::document::Document;
@@ -24,21 +26,11 @@ pub struct AlternatingUsers<'a> {
 
 impl<'a> AlternatingUsers<'a> {
     fn accounts(&self) -> Result<&'a dyn Accounts, Error> {
-        self.target.accounts().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Unsupported,
-                "users of this resource cannot alternate; choose another strategy",
-            )
-        })
+        self.target.accounts().ok_or_else(|| Error::new(ErrorKind::Unsupported, CANNOT_ALTERNATE))
     }
 
     async fn admin(&self, cx: &Context<'_>, current: &Document) -> Result<Document, Error> {
-        cx.admin(current).await?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Misconfigured,
-                "alternating users need an administrator: name the administrator's secret in the field \"masterarn\" or in the settings",
-            )
-        })
+        cx.admin(current).await?.ok_or_else(|| Error::new(ErrorKind::Misconfigured, NEEDS_ADMINISTRATOR))
     }
 
     /// Returns the administrator's credential, and the lock. The credential may just have been rotated itself, so if it
@@ -87,12 +79,19 @@ impl<'a> AlternatingUsers<'a> {
         let name = candidate.username()?;
         let is_declared = cx.settings().users.as_ref().is_some_and(|users| users.contains(&name));
         let status = self.accounts()?.user_status(admin, candidate, &mark(cx.secret_arn())).await?;
-        if is_declared || Versions::of(cx).know(self.target, candidate, status).await? {
+        let reference = with_tls_of(admin, candidate)?.unwrap_or_else(|| candidate.clone());
+        if is_declared || Versions::of(cx).know(self.target, &reference, status).await? {
             return Ok(());
         }
         Err(Error::new(ErrorKind::NotOurs, not_ours(&name)))
     }
 }
+
+/// The error message for a resource without the users that this strategy needs.
+pub(crate) const CANNOT_ALTERNATE: &str = "users of this resource cannot alternate; choose another strategy";
+
+/// The error message if no administrator's secret is named.
+pub(crate) const NEEDS_ADMINISTRATOR: &str = "alternating users need an administrator: name the administrator's secret with --master-secret (a rotation function: SECRETCACHE_MASTER_SECRET) or in the field \"masterarn\"";
 
 const CURRENT_REFUSED: &str =
     "the resource refuses AWSCURRENT; to find the version that logs in, run: secretcache recover";
@@ -166,6 +165,7 @@ impl Strategy for AlternatingUsers<'_> {
             if self.target.probe(&current.document).await? == Probe::Refused {
                 return Err(Error::new(ErrorKind::Refused, CURRENT_REFUSED));
             }
+            prove_to(&admin, self.target, &current.document).await?;
             let requirements =
                 Requirements { other: Some(&document), ..Requirements::new(&admin, &current.document) };
             check_obstacles(self.target, requirements).await?;
@@ -194,6 +194,7 @@ impl Strategy for AlternatingUsers<'_> {
             }
             check_identity(pair, Wanted::OtherUser)?;
             let (admin, _guard) = self.lock(cx, current).await?;
+            prove_to(&admin, self.target, current).await?;
             self.check_ours(cx, &admin, pending).await?;
             // No shortcut if the new credential already logs in: that says nothing about its privileges.
             accounts.ensure(&admin, current, pending, &mark(cx.secret_arn())).await?;

@@ -2,6 +2,9 @@
 //!
 //! A key that was made but not stored is lost, because its value is shown only once. Such orphans are found by their
 //! tag, which is the version id, and revoked; but never because of a single read, which may be stale.
+//!
+//! The id in `AWSPREVIOUS` alone revokes nothing: anyone who can write the secret can name somebody else's key there. A
+//! key is revoked if the provider lists it as ours, or if the whole credential in `AWSPREVIOUS` still works.
 
 use secretcache::AWSPENDING;
 
@@ -23,10 +26,8 @@ impl ApiKey<'_> {
     /// Revokes the keys that no version in use can contain: the previous one, and those that earlier rotations left
     /// behind.
     async fn clean_up(&self, cx: &Context<'_>, current: &Version) -> Result<(), Error> {
-        // The previous key may not have been made by a rotation, and then is not listed.
-        let former =
-            cx.previous().await?.map(|previous| self.provider.key_id(&previous.document)).transpose()?;
-        self.revoke(cx, current, former, |key| {
+        let former = cx.previous().await?.map(|previous| previous.document);
+        self.revoke(cx, current, former.as_ref(), |key| {
             // The key of a version being rotated in may not be known yet. That of the current version is.
             let is_pending = |tag: &str| {
                 tag == cx.token() || cx.state().version(tag).is_some_and(|version| version.has(AWSPENDING))
@@ -41,23 +42,28 @@ impl ApiKey<'_> {
         &self,
         cx: &Context<'_>,
         current: &Version,
-        former: Option<String>,
+        former: Option<&Document>,
         is_unused: impl Fn(&Key) -> bool,
     ) -> Result<(), Error> {
         let in_use = self.provider.key_id(&current.document)?;
         let keys = self.provider.list(&current.document).await?;
-        let is_listed = |id: &String| keys.iter().any(|key| key.id == *id);
-        let former = former.filter(|id| !is_listed(id));
-        let unused = keys.iter().filter(|key| is_unused(key)).map(|key| key.id.clone());
-        let keys: Vec<_> = unused.chain(former).filter(|id| *id != in_use).collect();
-        if !keys.is_empty() {
+        // The previous key is not listed if no rotation created it. Without an id, there is none.
+        let is_unlisted = |id: String| id != in_use && !keys.iter().any(|key| key.id == id);
+        let former = former.filter(|former| self.provider.key_id(former).is_ok_and(is_unlisted));
+        let unused: Vec<_> = keys.iter().filter(|key| is_unused(key) && key.id != in_use).collect();
+        if !unused.is_empty() || former.is_some() {
             // The keys were listed before the labels are checked here, so none belongs to a rotation that starts later.
             cx.confirm().await?;
         }
-        for key in keys {
-            self.provider.revoke(&current.document, &key).await?;
+        for key in unused {
+            self.provider.revoke(&current.document, &key.id).await?;
         }
-        Ok(())
+        let Some(former) = former else { return Ok(()) };
+        match self.provider.revoke_former(&current.document, former).await {
+            // Not a credential, whatever it is. It must not be in the way of a rotation.
+            Err(error) if error.kind() == ErrorKind::Misconfigured => Ok(()),
+            revoked => revoked.map(drop),
+        }
     }
 }
 
@@ -74,7 +80,7 @@ fn check_not_void(pair: &Pair) -> Result<(), Error> {
         false => Ok(()),
         true => Err(Error::new(
             ErrorKind::Rejected,
-            "the provider allows no further key: either an interrupted rotation left one, which the next rotation revokes, or someone else created one, which you have to delete yourself",
+            "the provider allows no further key: either an interrupted rotation left one, which the next rotation revokes; or someone else created one, or the key in AWSPREVIOUS is disabled, and then you have to delete it yourself",
         )),
     }
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::template::{Escape, fill};
+use super::template::{Escape, fill, fill_url};
 use super::{Route, Tls};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
@@ -143,7 +143,7 @@ impl HttpProvider {
         let list = &self.description.list;
         let answer =
             self.send(request, login, &[("page", &number.to_string())]).await?.succeeded("list the keys")?;
-        let link = answer.next_link.clone();
+        let (link, origin) = (answer.next_link.clone(), answer.origin.clone());
         let json = answer.json()?;
         let items = json.pointer(&list.items).and_then(Value::as_array);
         let items = items.ok_or_else(|| lacks("to the list of keys", &list.items))?;
@@ -166,11 +166,18 @@ impl HttpProvider {
                     "next" => Ok(next.clone().into()),
                     _ => login.require(name),
                 };
-                fill(template, Escape::Url, &value)?.to_string()
+                fill_url(template, &value)?.to_string()
             }
-            None => same_origin(&request.url, &next)?,
+            None => same_origin(&origin, &next)?,
         };
-        Ok(Some(Request { url, ..request.clone() }))
+        Ok(Some(Request { named_url: Some(url), ..request.clone() }))
+    }
+
+    /// Checks whether two documents have the same key, whatever id they give it.
+    fn is_same_key(&self, one: &Document, other: &Document) -> bool {
+        let fields = self.description.create.fields.keys();
+        let mut fields = fields.filter(|field| **field != self.description.key_id).peekable();
+        fields.peek().is_some() && fields.all(|field| one.field(field) == other.field(field))
     }
 }
 
@@ -181,7 +188,10 @@ pub(super) async fn exchange(
     auth: Option<&Auth>,
     value: &impl Fn(&str) -> Result<Zeroizing<String>, Error>,
 ) -> Result<Answer, Error> {
-    let url = fill(&request.url, Escape::Url, value)?;
+    let url = match &request.named_url {
+        Some(url) => url.clone().into(),
+        None => fill_url(&request.url, value)?,
+    };
     let mut headers = Vec::new();
     for (name, template) in &request.headers {
         headers.push((name.as_str(), fill(template, Escape::Header, value)?));
@@ -233,15 +243,13 @@ fn fill_whole(
 
 /// Returns the URL of the next page, which must have the same origin as the request: the key is sent only to hosts
 /// that the description names.
-fn same_origin(asked: &str, next: &str) -> Result<String, Error> {
-    let origin = |url: &str| {
-        let (scheme, rest) = url.split_once("://")?;
-        Some(format!("{scheme}://{}", rest.split(['/', '?']).next()?))
-    };
-    let own = origin(asked).unwrap_or_default();
-    match origin(next) {
-        Some(other) if other.eq_ignore_ascii_case(&own) => Ok(next.to_owned()),
-        None if next.starts_with('/') => Ok(format!("{own}{next}")),
+fn same_origin(own: &str, next: &str) -> Result<String, Error> {
+    let origin = next
+        .split_once("://")
+        .and_then(|(scheme, rest)| Some(format!("{scheme}://{}", rest.split(['/', '?']).next()?)));
+    match origin {
+        _ if next.starts_with('/') => Ok(format!("{own}{next}")),
+        Some(other) if other.eq_ignore_ascii_case(own) => Ok(next.to_owned()),
         _ => Err(Error::new(
             ErrorKind::Unavailable,
             "the provider's next page is at another address; set next_url in [list]",
@@ -308,6 +316,45 @@ impl Provider for HttpProvider {
             match answer.status {
                 404 | 410 => Ok(()),
                 _ => answer.succeeded("revoke a key").map(drop),
+            }
+        })
+    }
+
+    /// Whatever accepts a key need not look at its id. So the former key revokes itself: whoever knows its value could
+    /// do so too.
+    fn revoke_former<'a>(
+        &'a self,
+        current: &'a Document,
+        former: &'a Document,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async move {
+            let key = self.key_id(former)?;
+            if self.is_same_key(current, former) || self.probe(former).await? == Probe::Refused {
+                return Ok(false);
+            }
+            let cannot = |why: String| {
+                Error::new(
+                    ErrorKind::Denied,
+                    format!(
+                        "no rotation created the key {key:?} in AWSPREVIOUS, so it has to revoke itself, and {why}: if it \
+                         is this secret's, revoke it yourself; if not, remove the label AWSPREVIOUS; then rotate again"
+                    ),
+                )
+            };
+            let request = self.description.revoke.request();
+            if !self.description.uses_secret(&request) {
+                return Err(cannot("the request [revoke] has no field of the secret".to_owned()));
+            }
+            let answer = match self.send(&request, former, &[("id", &key)]).await {
+                Err(error) if error.kind() == ErrorKind::Misconfigured => {
+                    return Err(cannot(error.message().to_owned()));
+                }
+                answer => answer?,
+            };
+            match answer.status {
+                404 | 410 => Ok(true),
+                status @ 400..500 if status != 429 => Err(cannot(format!("the provider answered {status}"))),
+                _ => answer.succeeded("revoke a key").map(|_| true),
             }
         })
     }

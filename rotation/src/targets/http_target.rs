@@ -114,6 +114,7 @@ impl Plain {
         Request {
             method: self.method,
             url: self.url.clone(),
+            named_url: None,
             headers: self.headers.clone(),
             auth: self.auth.clone(),
             body: self.body.clone().map(Body::Text),
@@ -182,13 +183,27 @@ impl HttpTarget {
         let created =
             description.accounts.iter().flat_map(|accounts| &accounts.create).map(|plain| &plain.url);
         let applied = description.apply.iter().map(|plain| &plain.url);
+        let place = |url: &str| {
+            let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+            rest.split('/').next().unwrap_or_default().to_owned()
+        };
         for url in applied.chain(copied).chain(created).chain([&description.user.url]) {
-            let place = url.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or(""));
-            if names(place).any(|name| !name.starts_with("login.")) {
+            if names(&place(url)).any(|name| !name.starts_with("login.")) {
                 return Err(wrong(format!(
                     "lets the secret decide where {url:?} goes: write the host, or use {{login.host}}"
                 )));
             }
+        }
+        // Nor may it decide who says that a credential is right: an administrator changes a user only if a credential of
+        // that user was accepted. An administrator's secret must have the same `host` and `port`, and no other fields.
+        let is_same_server =
+            |name: &str| matches!(name.strip_prefix("login.").unwrap_or(name), "host" | "port");
+        let tested = &description.test.url;
+        if !names(&place(tested)).all(is_same_server) {
+            return Err(wrong(format!(
+                "lets the secret decide in [test] which server accepts its credential ({tested:?}): write the host, or \
+                 use {{host}} and {{port}}, which must be the administrator's"
+            )));
         }
         Ok(Self { description: Arc::new(description), client: Client::new(tls) })
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, DriverError, OptsBuilder, SslOpts};
+use secretcache::login_refused;
 use sha1::{Digest, Sha1};
 use tokio::io::AsyncReadExt as _;
 
@@ -26,11 +27,13 @@ mod grants;
 mod mark;
 mod methods;
 mod named;
+mod own;
 mod passwords;
 
 use dialect::{Account, Dialect};
 use fault::fault;
 pub(super) use fault::kind;
+use own::own_account;
 use passwords::{Conditions, retain_beside};
 
 /// MariaDB 10.4 and later, and MySQL 5.7.6 and later.
@@ -63,9 +66,25 @@ impl MySql {
         Self { link: Link { route, ..self.link }, ..self }
     }
 
-    /// Logs in to the secret's database; `None` if the server refuses the credential.
+    /// Logs in to the secret's database; `None` if the server refuses the credential. The session is the user's own: a
+    /// login that opens another account is an error.
     pub(super) async fn login(&self, document: &Document) -> Result<Option<Conn>, Error> {
-        self.connect(document, document.field("dbname").as_deref()).await
+        let database = document.field("dbname");
+        let Some(mut connection) = self.connect(document, database.as_deref()).await? else {
+            return Ok(None);
+        };
+        match own::check(&mut connection, document).await {
+            Ok(()) => Ok(Some(connection)),
+            Err(error) if error.kind() == ErrorKind::Refused => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Logs in as an administrator, for statements that an operator wrote. The session has no default database: that in
+    /// the document comes from the application's secret, whose user may have made what the statements name there.
+    #[cfg(all(feature = "postgres", feature = "http"))]
+    pub(super) async fn login_for_statements(&self, admin: &Document) -> Result<Option<Conn>, Error> {
+        self.connect(admin, None).await
     }
 
     /// Logs in for changes, without a default database, and pins the session's SQL mode.
@@ -112,13 +131,13 @@ impl MySql {
             // The driver drops a trailing zero byte from the ed25519 challenge, so one login in 256 is refused although
             // the password is right. Only MariaDB uses ed25519; elsewhere a second refusal could lock the account.
             let is_refused =
-                matches!(&answer, Err(mysql_async::Error::Server(error)) if REFUSALS.contains(&error.code));
+                matches!(&answer, Err(mysql_async::Error::Server(error)) if is_refusal(error.code));
             if is_refused && greets_as_mariadb(&addresses).await {
                 answer = Conn::new(options).await;
             }
             match answer {
                 Ok(connection) => Ok(Some(connection)),
-                Err(mysql_async::Error::Server(error)) if REFUSALS.contains(&error.code) => Ok(None),
+                Err(mysql_async::Error::Server(error)) if is_refusal(error.code) => Ok(None),
                 // The account has several authentication methods. The server refused the first and asks for the next
                 // one, which this driver, like most, does not support.
                 Err(mysql_async::Error::Driver(DriverError::UnexpectedPacket { payload }))
@@ -191,8 +210,13 @@ fn has_too_many_sessions(answer: &Result<Conn, mysql_async::Error>) -> bool {
 /// The first byte of the server's request to switch to another authentication method.
 const SWITCH_OF_METHOD: u8 = 0xfe;
 
-/// Error codes of a refused login: wrong password or plugin, account locked, or password expired.
-const REFUSALS: [u16; 7] = [1045, 1698, 1820, 1862, 3118, 3955, 4151];
+/// The server let the user in, but its password has expired, so that it refuses every statement.
+const MUST_CHANGE_PASSWORD: u16 = 1820;
+
+/// Checks whether an error code means that the credential does not work.
+fn is_refusal(code: u16) -> bool {
+    code == MUST_CHANGE_PASSWORD || login_refused(Some(&code.to_string()), "")
+}
 
 impl Target for MySql {
     fn has_dual_passwords(&self) -> bool {
@@ -206,15 +230,9 @@ impl Target for MySql {
 
     fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>> {
         Box::pin(async move {
-            let Some(mut connection) = self.login(credential).await? else { return Ok(Probe::Refused) };
-            // MariaDB accepts a login with an expired password, but then refuses every statement.
-            let probe = match run(&mut connection, "test the login", "DO 1").await {
-                Ok(()) => Ok(Probe::Accepted),
-                Err(error) if error.kind() == ErrorKind::Refused => Ok(Probe::Refused),
-                Err(error) => Err(error),
-            };
+            let Some(connection) = self.login(credential).await? else { return Ok(Probe::Refused) };
             drop(connection.disconnect().await);
-            probe
+            Ok(Probe::Accepted)
         })
     }
 
@@ -226,7 +244,7 @@ impl Target for MySql {
                 if is_own { self.login_pinned(change.login).await? } else { self.open(change.login).await? };
             let Some((mut connection, dialect)) = opened else { return Ok(Applied::LoginRefused) };
             let account = if is_own {
-                own_account(&mut connection, dialect).await?
+                own_account(&mut connection, dialect, change.login).await?
             } else {
                 account(&mut connection, dialect, &name).await?.ok_or_else(|| {
                     Error::new(ErrorKind::Refused, format!("the server has no user {:?}", *name))
@@ -285,8 +303,11 @@ impl Target for MySql {
             let name = hex(&Sha1::digest(name));
             // The holder of the lock may be changing the password, so the login is tested again after a wait.
             for seconds in [0, 5] {
-                let statement = format!("SELECT GET_LOCK('secretcache {name}', {seconds})");
-                if rows::<Option<i64>>(&mut connection, &statement).await?.first() == Some(&Some(1)) {
+                let statement = format!("SELECT CURRENT_USER(), GET_LOCK('secretcache {name}', {seconds})");
+                let answers = rows::<(String, Option<i64>)>(&mut connection, &statement).await?;
+                let Some((who, answer)) = answers.first() else { continue };
+                own::check_user(who, login)?;
+                if *answer == Some(1) {
                     return Ok(match seconds > 0 && self.probe(login).await? == Probe::Refused {
                         true => Lock::LoginRefused,
                         false => Lock::Held(Guard::new(connection)),
@@ -350,27 +371,10 @@ pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// Returns a literal for a text. It is written as hexadecimal bytes, so it does not depend on the SQL mode.
+/// Returns a literal for a text. It is written as hexadecimal bytes, so it does not depend on the SQL mode, and compared
+/// byte by byte: names of users that differ in case or accents are different.
 fn literal(text: &str) -> String {
-    format!("CONVERT(x'{}' USING utf8mb4)", hex(text.as_bytes()))
-}
-
-/// Returns the account that the session is logged in to, quoted. Its host can be a pattern.
-///
-/// # Errors
-///
-/// [`ErrorKind::Misconfigured`] if the user has other accounts, and can see them: the change would not reach those.
-async fn own_account(connection: &mut Conn, dialect: Dialect) -> Result<String, Error> {
-    let answers = rows::<String>(connection, "SELECT CURRENT_USER()").await?;
-    let Some((user, host)) = answers.first().and_then(|account| account.rsplit_once('@')) else {
-        return Err(Error::new(ErrorKind::Unavailable, "the server did not say who is logged in"));
-    };
-    if let Ok(hosts) = rows::<String>(connection, &dialect.hosts_of(&literal(user))).await
-        && hosts.len() > 1
-    {
-        return Err(several(user, &hosts));
-    }
-    Ok(format!("{}@{}", quoted(user), quoted(host)))
+    format!("CONVERT(x'{}' USING utf8mb4) COLLATE utf8mb4_bin", hex(text.as_bytes()))
 }
 
 /// Returns the only account with a user name, quoted; `None` if there is none.

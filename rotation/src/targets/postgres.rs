@@ -18,6 +18,7 @@ use crate::store::BoxFuture;
 use crate::target::{Accounts, Applied, Change, Guard, Lock, Probe, Target};
 
 mod accounts;
+mod connection;
 mod diagnosis;
 mod greeting;
 mod missing;
@@ -27,10 +28,10 @@ mod pooler;
 mod session;
 mod settings;
 
+use connection::{Attempt, connect};
 use greeting::{Greeting, greet};
 use session::{
-    Encryption, begin, begin_and_ask_for_encryption, change, commit, connect, fault, is_accepted_but_full,
-    is_refusal,
+    Encryption, begin, begin_and_ask_for_encryption, change, commit, fault, is_accepted_but_full, is_refusal,
 };
 
 /// PostgreSQL 10 and later.
@@ -71,7 +72,9 @@ impl Postgres {
         Self { link: Link { route, ..self.link }, ..self }
     }
 
-    /// Logs in.
+    /// Logs in. A server that asks for no password is an error, whoever logs in: it would accept any. A user named in the
+    /// secret would then pass for its owner, a new password would pass its test, and so would an administrator's secret
+    /// that the secret's writer made up.
     async fn try_login(&self, document: &Document) -> Result<Login, Error> {
         let host = document.require("host")?;
         let mut config = Config::new();
@@ -79,23 +82,19 @@ impl Postgres {
             .user(&**document.username()?)
             .password(document.password()?.as_bytes())
             .dbname(document.field("dbname").as_ref().map_or("postgres", |name| name))
-            .application_name("secretcache rotation")
-            .connect_timeout(CONNECT_TIMEOUT);
+            .application_name("secretcache rotation");
         within(CONNECT_TIMEOUT, "the login", async {
             let server = self.link.server(document, 5432).await?;
-            for address in &server.addresses {
-                config.host(&**host).hostaddr(address.ip()).port(address.port());
-            }
             // A session that was closed a moment ago can still count toward the limit.
             for pause in [50, 100, 200, 0] {
-                match connect(config.clone(), server.trust.clone()).await {
-                    Ok(client) => return Ok(Login::Open(client)),
+                let Attempt { outcome, is_asked } = connect(config.clone(), &server, &host).await?;
+                match outcome {
                     Err(error) if is_refusal(&error) => return Ok(Login::Refused),
-                    Err(error) if is_accepted_but_full(&error) && pause > 0 => {
-                        tokio::time::sleep(Duration::from_millis(pause)).await;
-                    }
-                    Err(error) if is_accepted_but_full(&error) => return Ok(Login::Full),
-                    Err(error) => return Err(fault("log in", error)),
+                    Err(error) if !is_accepted_but_full(&error) => return Err(fault("log in", error)),
+                    _ if !is_asked => return Err(not_asked(document)),
+                    Ok(client) => return Ok(Login::Open(client)),
+                    Err(_) if pause > 0 => tokio::time::sleep(Duration::from_millis(pause)).await,
+                    Err(_) => return Ok(Login::Full),
                 }
             }
             Ok(Login::Full)
@@ -305,6 +304,21 @@ impl Target for Postgres {
     fn accounts(&self) -> Option<&dyn Accounts> {
         Some(self)
     }
+}
+
+/// The error for a server that asks a user for no password. Running the rotation again does not help.
+fn not_asked(document: &Document) -> Error {
+    let text = |field: &str| document.field(field).map(|text| text.to_string()).unwrap_or_default();
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "PostgreSQL at {:?} lets {:?} in without a password, so a login proves nothing: let the first line of \
+             pg_hba.conf that applies to this user and to this machine's address say scram-sha-256 (a pooler: its \
+             auth_type)",
+            text("host"),
+            text("username")
+        ),
+    )
 }
 
 /// The error for a user that has reached its connection limit.

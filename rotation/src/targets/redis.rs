@@ -1,9 +1,11 @@
 //! Redis 6 and later, and Valkey: users of the access control list (ACL).
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
+use secretcache::login_refused;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -17,6 +19,7 @@ use crate::store::BoxFuture;
 use crate::target::{Applied, Change, Probe, Target};
 
 mod protocol;
+mod replicas;
 
 use protocol::{Answer, Session, command};
 
@@ -24,12 +27,16 @@ use protocol::{Answer, Session, command};
 ///
 /// To change its own password, a user must be allowed `ACL SETUSER`; otherwise an administrator's secret is needed. The
 /// change is saved to the server's ACL file or configuration file, so that it survives a restart, and made on every
-/// replica too, because Redis does not replicate users. If it cannot be saved or made on one of the servers, it is
-/// refused before anything changes.
+/// replica too, because Redis does not replicate users. The secret that logs in must name the replicas, in its field
+/// `replicas`. If the change cannot be saved or made on one of the servers, or the server lists a replica that is not
+/// named, it is refused before anything changes.
 #[derive(Clone, Debug)]
 pub struct Redis {
     link: Link,
 }
+
+/// The port of a secret that has none.
+const PORT: u16 = 6379;
 
 impl Redis {
     /// Creates a target. `tls` decides which servers are trusted.
@@ -45,6 +52,15 @@ impl Redis {
 
     /// Logs in; `None` if the server refuses the credential.
     async fn login(&self, document: &Document) -> Result<Option<Session>, Error> {
+        self.login_to(document, None).await
+    }
+
+    /// Logs in at one of the addresses that the document's host has.
+    async fn login_to(
+        &self,
+        document: &Document,
+        address: Option<SocketAddr>,
+    ) -> Result<Option<Session>, Error> {
         let host = document.require("host")?;
         let unreachable = |error: std::io::Error| {
             not_trusted(&error).unwrap_or_else(|| {
@@ -52,7 +68,10 @@ impl Redis {
             })
         };
         within(CONNECT_TIMEOUT, "the login", async {
-            let server = self.link.server(document, 6379).await?;
+            let mut server = self.link.server(document, PORT).await?;
+            if let Some(address) = address {
+                server.addresses.retain(|known| *known == address);
+            }
             let stream = TcpStream::connect(server.addresses.as_slice()).await.map_err(unreachable)?;
             let mut session: Session = match server.trust {
                 None => Box::new(stream),
@@ -67,7 +86,7 @@ impl Redis {
             let (user, password) = (document.username()?, document.password()?);
             match command(&mut session, &["AUTH", &user, &password]).await? {
                 Ok(_) => Ok(Some(session)),
-                Err(answer) if answer.starts_with("WRONGPASS") => Ok(None),
+                Err(answer) if login_refused(answer.split(' ').next(), &answer) => Ok(None),
                 Err(answer) => Err(fault("log in", &answer)),
             }
         })
@@ -98,13 +117,18 @@ impl Target for Redis {
         Box::pin(async move {
             let Some(mut session) = self.login(change.login).await? else { return Ok(Applied::LoginRefused) };
             let user = change.credential.username()?;
+            let is_own = *change.login.username()? == *user;
+            // Anybody can log in as such a user, so the login that was proven does not show that the secret is its own.
+            if let Some(open) = self.about(&mut session, change.login, &user, &mut Vec::new()).await? {
+                return Err(Error::new(ErrorKind::Denied, open.problem));
+            }
             let mut rules = vec![hashed(change.credential)?];
             rules.extend(change.keep.map(hashed).transpose()?);
             let mut words = vec!["ACL", "SETUSER", &user, "resetpass"];
             words.extend(rules.iter().map(String::as_str));
             // The master comes last. Until then it accepts the previous password, so another run can finish the rest.
             let mut servers = Vec::new();
-            for replica in self.replicas(&mut session, change.login).await?.unwrap_or_default() {
+            for replica in self.replicas(&mut session, change.login, is_own).await?.unwrap_or_default() {
                 match self.login_at(&replica, &[change.login, change.credential]).await? {
                     Ok(at_replica) => servers.push(at_replica),
                     Err(problem) => return Err(Error::new(ErrorKind::Denied, problem)),
@@ -159,7 +183,7 @@ impl Target for Redis {
                         "the user {:?} cannot change passwords; name an administrator's secret, or allow it to, which lets it change any user (but {ELASTICACHE})",
                         *asks
                     );
-                    let fix = format!("ACL SETUSER {} +acl|setuser +acl|save", *asks);
+                    let fix = format!("ACL SETUSER {} +acl|setuser +acl|save", word(&asks));
                     vec![Finding::new(problem).fixed_by(fix)]
                 }
                 Err(answer) => return Err(fault("ask about the user", &answer)),
@@ -172,17 +196,18 @@ impl Target for Redis {
                     Err(problem) => {
                         let fix = format!(
                             "ACL SETUSER {} +{}",
-                            *asks,
+                            word(&asks),
                             problem.command.to_lowercase().replace(' ', "|")
                         );
                         let finding = Finding::new(problem.to_string());
                         findings.push(if problem.is_denied { finding.fixed_by(fix) } else { finding });
                     }
                 }
-                match self.replicas(&mut session, requirements.login).await {
+                match self.replicas(&mut session, requirements.login, requirements.is_own()).await {
                     Ok(None) => warnings.push(format!(
                         "the user {:?} cannot list replicas, where the previous password would stay: ACL SETUSER {} +role",
-                        *asks, *asks
+                        *asks,
+                        word(&asks)
                     )),
                     Ok(Some(replicas)) => {
                         for replica in replicas {
@@ -192,7 +217,7 @@ impl Target for Redis {
                     }
                     Err(error) => findings.push(Finding::new(error.message())),
                 }
-                findings.extend(about(&mut session, &user, &mut warnings).await?);
+                findings.extend(self.about(&mut session, requirements.login, &user, &mut warnings).await?);
             }
             Ok(Diagnosis { findings, warnings, ..diagnosis() })
         })
@@ -200,116 +225,46 @@ impl Target for Redis {
 }
 
 impl Redis {
-    /// Returns a server's replicas, each as the login's document with the replica's host and port. `None` means that
-    /// the user is not allowed to list them.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Misconfigured`] if the server is itself a replica.
-    async fn replicas(
+    /// Checks the user's ACL rules. A user that needs no password is a finding; more than two passwords are a warning.
+    async fn about(
         &self,
         session: &mut Session,
         login: &Document,
-    ) -> Result<Option<Vec<Document>>, Error> {
-        let role = match within(STATEMENT_TIMEOUT, "a query", command(session, &["ROLE"])).await? {
-            Ok(role) => role,
-            Err(answer) if answer.starts_with("NOPERM") => return Ok(None),
-            // Hosted servers hide this command, along with their replicas.
-            Err(_) => return Ok(Some(Vec::new())),
-        };
-        let place = |host: &Answer, port: &Answer| Some(format!("{}:{}", host.text()?, port.text()?));
-        match role.list() {
-            [kind, host, port, ..] if matches!(kind.text(), Some("slave")) => {
-                let master = place(host, port).unwrap_or_default();
-                let text = format!(
-                    "the server is a replica of {master}, and users are not replicated: set the secret's \"host\" to the master"
-                );
-                Err(Error::new(ErrorKind::Misconfigured, text))
-            }
-            [kind, _, replicas] if matches!(kind.text(), Some("master")) => {
-                let document = |replica: &Answer| match replica.list() {
-                    [host, port, ..] => {
-                        let document = login.with("host", host.text().unwrap_or_default());
-                        document.and_then(|document| document.with("port", port.text().unwrap_or_default()))
-                    }
-                    _ => {
-                        Err(Error::new(ErrorKind::Unavailable, "the server does not speak Redis's protocol"))
-                    }
+        user: &str,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Finding>, Error> {
+        let answer =
+            within(STATEMENT_TIMEOUT, "a query", command(session, &["ACL", "GETUSER", user])).await?;
+        let (is_open, passwords) = match answer {
+            Ok(rules) => {
+                let of = |name: &str| {
+                    let mut pairs = rules.list().chunks(2);
+                    pairs
+                        .find(|pair| pair[0].text() == Some(name))
+                        .and_then(|pair| pair.get(1))
+                        .map_or(&[][..], Answer::list)
                 };
-                replicas.list().iter().map(document).collect::<Result<_, _>>().map(Some)
+                let is_open = of("flags").iter().any(|flag| flag.text() == Some("nopass"));
+                (is_open, of("passwords").len())
             }
-            _ => Ok(Some(Vec::new())),
-        }
-    }
-
-    /// Opens a session on a replica with the first credential that it accepts. The inner error says what is wrong.
-    async fn login_at(
-        &self,
-        replica: &Document,
-        credentials: &[&Document],
-    ) -> Result<Result<Session, String>, Error> {
-        let name = format!("{}:{}", *replica.require("host")?, *replica.require("port")?);
-        for credential in credentials {
-            let there = credential
-                .with("host", &replica.require("host")?)?
-                .with("port", &replica.require("port")?)?;
-            match self.login(&there).await {
-                Ok(Some(session)) => return Ok(Ok(session)),
-                Ok(None) => {}
-                Err(error) => {
-                    let text =
-                        format!("the replica {name}, which needs the new password too: {}", error.message());
-                    return Ok(Err(text));
-                }
+            // The login may not read the rules. A password that nobody has shows whether any would do; Redis locks no
+            // user for it.
+            Err(_) => {
+                let any = login.with("username", user)?.with("password", "secretcache: not a password")?;
+                (self.login(&any).await?.is_some(), 0)
             }
+        };
+        if is_open {
+            let problem = format!("the user {user:?} needs no password (nopass), so there is none to rotate");
+            return Ok(Some(Finding::new(problem)));
         }
-        let user = replica.username()?;
-        Ok(Err(format!(
-            "the replica {name} refuses the user {:?}, and users are not replicated: create it there as it is on the master",
-            *user
-        )))
-    }
-
-    /// Returns the problem on a replica, if there is one: a failed login, or users that cannot be saved.
-    async fn at_replica(&self, replica: &Document, login: &Document) -> Result<Option<String>, Error> {
-        match self.login_at(replica, &[login]).await? {
-            Err(problem) => Ok(Some(problem)),
-            Ok(mut session) => Ok(save(&mut session).await?.err().map(|problem| {
-                format!(
-                    "the replica {}: {problem}",
-                    replica.field("host").as_deref().map_or("", String::as_str)
-                )
-            })),
+        if passwords > 2 {
+            warnings.push(format!(
+                "the user {user:?} has {passwords} passwords; all except the secret's own stop working with the rotation"
+            ));
         }
+        Ok(None)
     }
-}
-
-/// Checks the user's ACL rules. A user that needs no password is a finding; more than two passwords are a warning.
-async fn about(
-    session: &mut Session,
-    user: &str,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Finding>, Error> {
-    let answer = within(STATEMENT_TIMEOUT, "a query", command(session, &["ACL", "GETUSER", user])).await?;
-    let Ok(rules) = answer else { return Ok(None) };
-    let of = |name: &str| {
-        let mut pairs = rules.list().chunks(2);
-        pairs
-            .find(|pair| pair[0].text() == Some(name))
-            .and_then(|pair| pair.get(1))
-            .map_or(&[][..], Answer::list)
-    };
-    if of("flags").iter().any(|flag| flag.text() == Some("nopass")) {
-        let problem = format!("the user {user:?} needs no password (nopass), so there is none to rotate");
-        return Ok(Some(Finding::new(problem)));
-    }
-    let passwords = of("passwords").len();
-    if passwords > 2 {
-        warnings.push(format!(
-            "the user {user:?} has {passwords} passwords; all except the secret's own stop working with the rotation"
-        ));
-    }
-    Ok(None)
 }
 
 /// Whether users survive a restart of the server.
@@ -393,12 +348,36 @@ fn is_unknown(answer: &str) -> bool {
     answer.contains("unknown command") || answer.contains("unknown subcommand")
 }
 
+/// Returns a name as a word of a command, as `redis-cli` reads it. No other program can make more than a word of it, if
+/// somebody pastes it there.
+fn word(name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:@".contains(&byte);
+    if !name.is_empty() && name.bytes().all(is_plain) {
+        return name.to_owned();
+    }
+    let mut word = "\"".to_owned();
+    for byte in name.bytes() {
+        if is_plain(byte) {
+            word.push(byte.into());
+        } else {
+            let _ = write!(word, "\\x{byte:02x}");
+        }
+    }
+    word + "\""
+}
+
 /// Advice for users who come from AWS's rotation function.
 const ELASTICACHE: &str = "on ElastiCache and MemoryDB, passwords are set through the services' own API (ModifyUser, UpdateUser), not with ACL SETUSER: keep AWS's rotation function for this secret";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_one_word_of_a_suggested_command() {
+        assert_eq!(word("app-1.x"), "app-1.x");
+        assert_eq!(word("a;curl $(e)|\n\"é"), r#""a\x3bcurl\x20\x24\x28e\x29\x7c\x0a\x22\xc3\xa9""#);
+    }
 
     #[test]
     fn where_users_are_changed_by_an_api_the_error_says_so() {

@@ -41,7 +41,8 @@ use template::{Scope, Template, Values};
 ///
 /// `{login.field:type}` takes its value from the credential that is logged in. In `keep`, `{keep.field:type}` takes it
 /// from the credential that must stay valid. Statements must be safe to run again. With `postgres`, the statements of a
-/// list run in one transaction; with `mysql`, one after the other.
+/// list run in one transaction; with `mysql`, one after the other. With `mysql`, an administrator's session has no
+/// default database, because the secret could name any: write the schema of everything that the statements use.
 ///
 /// ```
 /// use secretcache_rotation::targets::{Statements, Tls};
@@ -77,6 +78,15 @@ pub struct Statements {
 enum Driver {
     Postgres(Postgres),
     MySql(MySql),
+}
+
+/// Who logs in to run statements.
+#[derive(Clone, Copy)]
+enum Login<'a> {
+    /// The user whose secret rotates. Its session is in the secret's database.
+    Own(&'a Document),
+    /// An administrator. With `mysql`, its session has no default database.
+    Administrator(&'a Document),
 }
 
 /// The protocol that the server uses.
@@ -160,7 +170,7 @@ impl Statements {
     /// the server's log; if that is not possible, they are not sent.
     async fn run(
         &self,
-        login: &Document,
+        login: Login<'_>,
         what: &str,
         templates: &[Template],
         values: &Values<'_>,
@@ -170,7 +180,8 @@ impl Statements {
         let shows_secret = templates.iter().any(Template::shows_secret);
         match &self.driver {
             Driver::Postgres(postgres) => {
-                let Some(client) = postgres.login_for_statements(login).await? else { return Ok(None) };
+                let (Login::Own(document) | Login::Administrator(document)) = login;
+                let Some(client) = postgres.login_for_statements(document).await? else { return Ok(None) };
                 if shows_secret {
                     quiet::at_postgres(&client).await?;
                 }
@@ -184,7 +195,11 @@ impl Statements {
                 .await?;
             }
             Driver::MySql(mysql) => {
-                let Some(mut connection) = mysql.login(login).await? else { return Ok(None) };
+                let opened = match login {
+                    Login::Own(document) => mysql.login(document).await?,
+                    Login::Administrator(document) => mysql.login_for_statements(document).await?,
+                };
+                let Some(mut connection) = opened else { return Ok(None) };
                 if shows_secret {
                     quiet::at_mysql(&mut connection).await?;
                 }
@@ -233,7 +248,8 @@ impl Target for Statements {
     fn probe<'a>(&'a self, credential: &'a Document) -> BoxFuture<'a, Result<Probe, Error>> {
         Box::pin(async move {
             let values = Values::of(credential, credential);
-            let answer = self.run(credential, "test the credential", &self.probe, &values).await?;
+            let login = Login::Own(credential);
+            let answer = self.run(login, "test the credential", &self.probe, &values).await?;
             Ok(if answer.is_some() { Probe::Accepted } else { Probe::Refused })
         })
     }
@@ -243,6 +259,11 @@ impl Target for Statements {
             let Change { login, credential, keep } = change;
             let templates = if keep.is_some() { &self.keep } else { &self.apply };
             let values = Values { keep, ..Values::of(credential, login) };
+            // A user with the administrator's name is the administrator, and has the secret's password afterwards.
+            let login = match *login.username()? == *credential.username()? {
+                true => Login::Own(login),
+                false => Login::Administrator(login),
+            };
             let answer = self.run(login, "change the password", templates, &values).await?;
             Ok(if answer.is_some() { Applied::Done } else { Applied::LoginRefused })
         })
@@ -277,5 +298,14 @@ fn of_mysql(what: &str, error: mysql_async::Error) -> Error {
     let mysql_async::Error::Server(answer) = error else {
         return Error::new(ErrorKind::Unavailable, format!("could not {what}")).with_source(error);
     };
-    refused(super::mysql::kind(answer.code), what, &answer.code.to_string())
+    let error = refused(super::mysql::kind(answer.code), what, &answer.code.to_string());
+    match answer.code {
+        NO_DATABASE => error.and(
+            "an administrator's session has no default database: write the schema of everything that the statements use",
+        ),
+        _ => error,
+    }
 }
+
+/// No database is selected.
+const NO_DATABASE: u16 = 1046;

@@ -41,6 +41,32 @@ pub(super) fn fill(
     Ok(filled)
 }
 
+/// Fills in a URL. A value never removes or climbs out of its segment of the path: `/keys/{id}` with `..` would mean `/`,
+/// and without anything would mean all keys.
+pub(super) fn fill_url(
+    template: &str,
+    value: &impl Fn(&str) -> Result<Zeroizing<String>, Error>,
+) -> Result<Zeroizing<String>, Error> {
+    let filled = fill(template, Escape::Url, value)?;
+    // Values are encoded, so both have the same segments.
+    for (before, after) in path(template).split('/').zip(path(&filled).split('/')) {
+        if names(before).next().is_some() && matches!(after, "" | "." | "..") {
+            return Err(Error::new(
+                ErrorKind::Misconfigured,
+                format!(
+                    "the value for {before:?} in a URL is empty, \".\" or \"..\", which would be another path"
+                ),
+            ));
+        }
+    }
+    Ok(filled)
+}
+
+/// Returns a URL without its query.
+fn path(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
 /// Returns the placeholder names in a template.
 pub(super) fn names(template: &str) -> impl Iterator<Item = &str> {
     template
@@ -91,6 +117,22 @@ mod tests {
         assert_eq!(filled("Bearer {key}", Escape::Header, "abc").unwrap(), "Bearer abc");
         let error = filled("Bearer {key}", Escape::Header, "canary\r\nx: y").unwrap_err();
         assert!(!error.message().contains("canary"));
+    }
+
+    #[test]
+    fn values_stay_in_their_segment_of_the_path() {
+        let url = |template: &str, value: &str| {
+            fill_url(template, &|_| Ok(value.to_owned().into())).map(|url| url.to_string())
+        };
+        for value in ["", ".", ".."] {
+            let error = url("https://api.example/keys/{id}/x", value).unwrap_err();
+            assert!(error.message().contains("{id}"), "{error}");
+        }
+        assert!(url("https://api.example/{a}{b}?x", ".").is_err());
+        assert_eq!(url("https://api.example/v{id}/", "..").unwrap(), "https://api.example/v../");
+        assert_eq!(url("https://api.example/a?b=/{id}", "..").unwrap(), "https://api.example/a?b=/..");
+        assert_eq!(url("https://{id}/keys/", "a.example").unwrap(), "https://a.example/keys/");
+        assert_eq!(url("https://api.example/{id}", "../x").unwrap(), "https://api.example/..%2Fx");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Rotations on a real Redis.
 
+use crate::redis_kept::Server;
 use crate::support::{Kind, ServerTls, Store, secret, start, trust};
 use secretcache::{AWSCURRENT, AWSPENDING, AWSPREVIOUS};
 use secretcache_rotation::targets::{Redis, Tls};
@@ -60,4 +61,40 @@ async fn a_server_that_cannot_be_verified_gets_no_password() {
     let another = rcgen::generate_simple_self_signed(["elsewhere".to_owned()]).unwrap().cert.pem();
     let unverified = Redis::new(Tls::with_authorities(&another).unwrap());
     assert_eq!(unverified.probe(&admin).await.unwrap_err().kind(), ErrorKind::Untrusted);
+}
+
+/// Someone who can write the secret names a user whom the server lets in with any password, and plants a version, so that
+/// nothing is checked before one is stored.
+#[tokio::test]
+async fn a_user_who_needs_no_password_is_not_the_secrets_own() {
+    let usual = ["requirepass rootpw", "user victim on nopass ~* &* +@all"];
+    for rights in ["+@all", "+@all -acl +acl|setuser +acl|save"] {
+        let keeper = format!("user keeper on >keeperpw ~* &* {rights}");
+        let server = Server::start("open", &[&usual[..], &[&keeper]].concat(), &[]).await;
+        let before = server.say(&["ACL", "LIST"]);
+        let target = Redis::new(Tls::off());
+        let chosen = server.secret("victim", "chosen");
+        for current in [chosen.with("masterarn", "master").unwrap(), chosen] {
+            let store = || Store::new(current.clone(), Some(server.secret("keeper", "keeperpw")));
+            let document = current.with("password", "another").unwrap();
+            let settings = Settings::default();
+            for strategy in
+                [&SingleUser { target: &target } as &dyn Strategy, &DualPassword { target: &target }]
+            {
+                let (rotated, planted) = (store(), store());
+                let pending =
+                    Pending { secret_id: "s", token: "planted", document: &document, rotation_token: None };
+                planted.put_pending(pending).await.unwrap();
+                for attempt in
+                    [rotated.rotate(strategy, &settings).await, planted.resume(strategy, &settings).await]
+                {
+                    let error = attempt.unwrap_err();
+                    assert!(error.message().contains("needs no password"), "{rights}: {error}");
+                    assert!(!error.kind().is_worth_retrying(), "{rights}: {error:?}");
+                }
+                drop(planted.runner(strategy, &settings).revert("s").await);
+            }
+            assert_eq!(server.say(&["ACL", "LIST"]), before, "{rights}");
+        }
+    }
 }

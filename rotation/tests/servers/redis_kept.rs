@@ -197,7 +197,8 @@ async fn r3_replicas_are_set_too_or_named() {
     while !master.say(&["ROLE"]).contains(&replica.port.to_string()) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let store = Store::new(master.secret("app", "first"), None);
+    let named = format!("127.0.0.1:{}", replica.port);
+    let store = Store::new(master.secret("app", "first").with("replicas", &named).unwrap(), None);
     for strategy in [&SingleUser { target: &target } as &dyn Strategy, &DualPassword { target: &target }] {
         store.rotate(strategy, &Settings::default()).await.unwrap();
         replica.restart().await;

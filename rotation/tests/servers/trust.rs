@@ -12,7 +12,7 @@ use crate::support::{Address, Database, Kind, ServerTls, Store, context, run, se
 use crate::wire::{Seen, contains, overheard};
 
 const TOML: &str =
-    "protocol = \"postgres\"\napply = [\"ALTER ROLE {user:identifier} PASSWORD {password:literal}\"]\n";
+    "protocol = \"postgres\"\napply = [\"ALTER ROLE {username:identifier} PASSWORD {password:scram}\"]\n";
 
 fn target(kind: Kind, tls: Tls) -> Box<dyn Target> {
     match kind {
@@ -59,7 +59,12 @@ fn bare() -> Document {
 }
 
 /// Runs everything that can be run on a secret, and ignores the results.
-async fn everything(store: &Store, settings: &Settings, strategy: StrategyName, target: &dyn Target) {
+pub(crate) async fn everything(
+    store: &Store,
+    settings: &Settings,
+    strategy: StrategyName,
+    target: &dyn Target,
+) {
     let cx = context(store, settings, strategy, target);
     let mut details = Details::default();
     details.name = "s".into();

@@ -47,6 +47,9 @@ pub(in crate::targets) enum Auth {
 pub(in crate::targets) struct Request {
     pub(in crate::targets) method: Method,
     pub(in crate::targets) url: String,
+    /// The URL that a response named, in place of `url`. It is no template: the service must not decide which of the
+    /// secret's fields end up in a URL.
+    pub(in crate::targets) named_url: Option<String>,
     pub(in crate::targets) headers: BTreeMap<String, String>,
     pub(in crate::targets) auth: Option<Auth>,
     pub(in crate::targets) body: Option<Body>,
@@ -108,6 +111,7 @@ macro_rules! section {
                 Request {
                     method: self.method,
                     url: self.url.clone(),
+                    named_url: None,
                     headers: self.headers.clone(),
                     auth: self.auth.clone(),
                     body: form.or(self.body.clone().map(Body::Text)),
@@ -210,6 +214,18 @@ impl Description {
 
     /// Checks whether a request uses the token.
     pub(super) fn wants_token(&self, request: &Request) -> bool {
+        self.placeholders(request).contains(&"token")
+    }
+
+    /// Checks whether a request has a field of the secret, other than a key's id. Without one, its rights do not come
+    /// from the secret.
+    pub(super) fn uses_secret(&self, request: &Request) -> bool {
+        let others = ["id", "tag", "page", self.key_id.as_str()];
+        self.placeholders(request).iter().any(|name| !others.contains(name))
+    }
+
+    /// Returns the names of a request's placeholders.
+    fn placeholders<'a>(&'a self, request: &'a Request) -> Vec<&'a str> {
         let auth: Vec<&str> = match self.auth(request) {
             Some(Auth::Bearer(token)) => vec![token],
             Some(Auth::Basic(parts)) => parts.iter().map(String::as_str).collect(),
@@ -222,7 +238,7 @@ impl Description {
         };
         let headers = request.headers.values().map(String::as_str);
         let all = headers.chain(auth).chain(body).chain([request.url.as_str()]);
-        all.flat_map(names).any(|name| name == "token")
+        all.flat_map(names).collect()
     }
 }
 

@@ -38,6 +38,8 @@ pub(in crate::targets) struct Client {
 /// A response.
 pub(in crate::targets) struct Answer {
     pub(in crate::targets) status: u16,
+    /// Scheme, host and port of the request.
+    pub(super) origin: String,
     /// The URL of the next page, from the header `Link`.
     pub(super) next_link: Option<String>,
     body: Zeroizing<Vec<u8>>,
@@ -91,10 +93,12 @@ impl Client {
             value.set_sensitive(true);
             request = request.header(name, value);
         }
+        let scheme = if is_tls { "https" } else { "http" };
+        let origin = format!("{scheme}://{}", uri.authority().map_or(host, |authority| authority.as_str()));
         let body = body.map_or_else(Bytes::new, |body| Bytes::copy_from_slice(body.as_bytes()));
         let request = request.body(Full::new(body)).map_err(|_| wrong("request is invalid"))?;
 
-        within(TIMEOUT, "the provider's answer", async {
+        let answer = within(TIMEOUT, "the provider's answer", async {
             let stream = TcpStream::connect(addresses.as_slice()).await.map_err(lost)?;
             match tls.filter(|_| is_tls) {
                 None => exchange(stream, request).await,
@@ -105,8 +109,8 @@ impl Client {
                     exchange(stream, request).await
                 }
             }
-        })
-        .await
+        });
+        answer.await.map(|answer| Answer { origin, ..answer })
     }
 }
 
@@ -124,7 +128,7 @@ async fn exchange(
         Error::new(ErrorKind::Unavailable, "the provider's response was cut off or is too long")
             .with_source(error)
     })?;
-    Ok(Answer { status, next_link, body: Zeroizing::new(body.to_bytes().to_vec()) })
+    Ok(Answer { status, origin: String::new(), next_link, body: Zeroizing::new(body.to_bytes().to_vec()) })
 }
 
 /// Returns the URL of a link, if it is to the next page.

@@ -224,6 +224,17 @@ impl IamProvider {
         self.call(by, "TagUser", &parameters).await.map(drop)
     }
 
+    /// Removes a key's description. A tag of that name with another value belongs to somebody else: the name may come
+    /// from the secret.
+    async fn forget(&self, by: &Credentials, user: &User, key_id: &str) -> Result<(), Error> {
+        let name = ("UserName", user.name.as_str());
+        let tags = self.call(by, "ListUserTags", &[name]).await?.members("Key", "Value")?;
+        if !is_described(&tags, key_id) {
+            return Ok(());
+        }
+        self.call(by, "UntagUser", &[name, ("TagKeys.member.1", key_id)]).await.map(drop)
+    }
+
     /// Reads the user's keys, and which of them rotation created.
     async fn keys(&self, by: &Credentials, user: &User) -> Result<Keys, Error> {
         let user = [("UserName", user.name.as_str())];
@@ -312,8 +323,28 @@ impl Provider for IamProvider {
                 _ => {}
             }
             // The tag is removed last: as long as the key exists, the tag identifies it as ours.
-            let parameters = [("UserName", user.name.as_str()), ("TagKeys.member.1", key_id)];
-            self.call(&by, "UntagUser", &parameters).await.map(drop)
+            self.forget(&by, &user, key_id).await
+        })
+    }
+
+    /// The caller's rights could delete any key of any user. So the former key must sign a request, which proves its id
+    /// too, and belong to the user of the current one.
+    fn revoke_former<'a>(
+        &'a self,
+        current: &'a Document,
+        former: &'a Document,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async move {
+            let (key, own) = (self.key_id(former)?, self.user(current).await?);
+            let Some(holder) = self.identity(&self.key(former)?).await? else {
+                // It may have been deleted by a run that was killed before it removed the description.
+                let by = self.manager(&own, current).await?;
+                return self.forget(&by, &own, &key).await.map(|()| false);
+            };
+            if user(&holder).ok() != Some(own) {
+                return Ok(false);
+            }
+            self.revoke(current, &key).await.map(|()| true)
         })
     }
 
@@ -321,6 +352,11 @@ impl Provider for IamProvider {
         let (id, _) = self.fields(credential)?;
         credential.require(&id).map(|id| id.to_string())
     }
+}
+
+/// Checks whether a user's tags describe a key as created for a rotation.
+fn is_described(tags: &[(String, String)], key_id: &str) -> bool {
+    tags.iter().any(|(name, value)| name == key_id && value.starts_with(DESCRIPTION))
 }
 
 /// The number of access keys that a user can have. AWS does not raise this quota.
@@ -422,6 +458,14 @@ mod tests {
         assert_eq!((found.ours, found.undescribed), (vec![key("A", "t1")], Some(key("B", "t2"))));
         let found = keys(&["A", "B"], &[("B", "secretcache t2"), (MAKING, "t2 A")]);
         assert_eq!((found.ours, found.undescribed), (vec![key("B", "t2")], None));
+    }
+
+    #[test]
+    fn only_our_descriptions_are_removed() {
+        let tags = [("A", "secretcache t1"), ("B", "Ann's laptop"), ("team", "payments"), (MAKING, "t2 A")];
+        let tags = tags.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let removed = ["A", "B", "team", MAKING, "C"].map(|name| is_described(&tags, name));
+        assert_eq!(removed, [true, false, false, false, false]);
     }
 
     #[test]

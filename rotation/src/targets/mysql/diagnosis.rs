@@ -23,7 +23,7 @@ impl MySql {
         };
         let mut used = None;
         if requirements.is_own() {
-            match own_account(connection, dialect).await {
+            match own_account(connection, dialect, requirements.login).await {
                 Ok(name) => {
                     if !covers(&held, "SELECT", "`mysql`.*") && !covers(&held, "SELECT", "`mysql`.`user`") {
                         warnings.push(format!(

@@ -1,6 +1,6 @@
 //! Maps the server's error codes to kinds of errors, with advice on what to do.
 
-use super::REFUSALS;
+use super::is_refusal;
 use crate::error::{Error, ErrorKind};
 use crate::targets::tls::not_trusted;
 
@@ -43,11 +43,11 @@ pub(in crate::targets) fn kind(code: u16) -> ErrorKind {
         1044 | 1130 | 1142 | 1227 | 1370 | 1410 | MUST_NAME_CURRENT | READ_ONLY | READ_ONLY_MODE => {
             ErrorKind::Denied
         }
-        code if REFUSALS.contains(&code) => ErrorKind::Refused,
+        code if is_refusal(code) => ErrorKind::Refused,
         // The password given as the current one is wrong.
         3891 => ErrorKind::Refused,
-        // No such database; no such user, or its methods forbid the change.
-        1049 | 1396 => ErrorKind::Misconfigured,
+        // No database chosen; no such database; no such user, or its methods forbid the change.
+        1046 | 1049 | 1396 => ErrorKind::Misconfigured,
         // A name that is too long; a password that a plugin's policy or MySQL's password history refuses.
         1470 | 1819 | 3638 => ErrorKind::Rejected,
         // A syntax error; an account whose authentication method has no password to set.

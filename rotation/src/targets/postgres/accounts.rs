@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use super::Postgres;
 use super::missing::MISSING;
 use super::ownership::{ACTS_AS, Owner, in_database, owner};
-use super::session::{commit, flag, query, run, text};
+use super::session::{column, commit, first_column, flag, query, run, text};
 use super::settings::{acting_role, settings};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
@@ -28,7 +28,7 @@ impl Accounts for Postgres {
             self.keep(admin, client).await?;
             Ok(match rows.first() {
                 None => UserStatus::Absent,
-                Some(row) if row.get::<_, Option<String>>(0).as_deref() == Some(mark) => UserStatus::Ours,
+                Some(row) if column::<Option<String>>(row, 0)?.as_deref() == Some(mark) => UserStatus::Ours,
                 Some(_) => UserStatus::Foreign,
             })
         })
@@ -86,7 +86,7 @@ impl Accounts for Postgres {
             // the previous version.
             let uncommented = "SELECT pg_catalog.shobj_description(oid, 'pg_authid') IS NULL FROM pg_catalog.pg_roles WHERE rolname = $1";
             if let Some(row) = query(&client, uncommented, &[text(&reference.as_str())]).await?.first()
-                && row.get(0)
+                && column(row, 0)?
             {
                 let (name, mark) = (escape_identifier(&reference), escape_literal(mark));
                 commit(&client).await?;
@@ -154,7 +154,7 @@ impl Accounts for Postgres {
             }
             let users = [reference.as_str(), candidate.as_str()];
             let rows = query(&client, MISSING, &[text(&users[0]), text(&users[1])]).await?;
-            let mut missing: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+            let mut missing = first_column(&rows)?;
             // A candidate that is a member of the reference lacks nothing. Otherwise, privileges that were granted to
             // the reference alone can be missing in any database.
             if owner(&client, users[0], users[1]).await? != Owner::Reference {
@@ -184,12 +184,12 @@ async fn membership(client: &Client, reference: &str, candidate: &str) -> Result
          pg_catalog.pg_has_role(current_user, $1::pg_catalog.name, 'MEMBER WITH ADMIN OPTION')";
     let rows = query(client, statement, &[text(&reference)]).await?;
     let row = rows.first().ok_or_else(|| Error::new(ErrorKind::Unavailable, "PostgreSQL returned no row"))?;
-    if row.get::<_, i32>(0) < 160_000 {
+    if column::<i32>(row, 0)? < 160_000 {
         return Ok(format!("GRANT {owner} TO {member};"));
     }
     // Since version 16, CREATEROLE alone does not allow granting other roles.
-    if !row.get::<_, bool>(2) {
-        let admin: String = row.get(1);
+    if !column::<bool>(row, 2)? {
+        let admin: String = column(row, 1)?;
         return Err(Error::new(
             ErrorKind::Denied,
             format!(
@@ -229,7 +229,7 @@ async fn attributes(
          FROM pg_catalog.pg_roles r, pg_catalog.pg_roles c WHERE r.rolname = $1 AND c.rolname = $2";
     let is_member = owner != Owner::Candidate;
     let rows = query(client, statement, &[text(&reference), text(&candidate), flag(&is_member)]).await?;
-    Ok(match rows.first().map(|row| row.get::<_, String>(0)) {
+    Ok(match rows.first().map(|row| column::<String>(row, 0)).transpose()? {
         Some(differences) if !differences.is_empty() => {
             format!("ALTER ROLE {} WITH {differences};", escape_identifier(candidate))
         }

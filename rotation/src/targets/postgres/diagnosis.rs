@@ -5,8 +5,8 @@ use tokio_postgres::{Client, Row};
 
 use super::greeting::Greeting;
 use super::pooler::is_pooled;
-use super::session::{Encryption, query, text};
-use super::{LONGEST_NAME, Postgres};
+use super::session::{Encryption, column, first_column, query, text};
+use super::{LONGEST_NAME, Postgres, not_asked};
 use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
@@ -48,16 +48,16 @@ impl Postgres {
             return Err(Error::new(ErrorKind::Misconfigured, text));
         };
         let mut found =
-            Diagnosis { server: format!("PostgreSQL {}", row.get::<_, String>(0)), ..Diagnosis::default() };
-        of_server(&client, &mut found, row, &user).await;
-        if self.storing(requirements.user, Encryption::of(Some(row.get(16)))).await? == Encryption::Md5 {
+            Diagnosis { server: format!("PostgreSQL {}", column::<String>(row, 0)?), ..Diagnosis::default() };
+        of_server(&client, &mut found, row, &user).await?;
+        if self.storing(requirements.user, Encryption::of(Some(column(row, 16)?))).await? == Encryption::Md5 {
             found.warnings.push(
                 "the server stores passwords as MD5 (password_encryption), and so does this rotation; to move to SCRAM, make sure that every client's driver supports it, set password_encryption = 'scram-sha-256', and rotate"
                     .to_owned(),
             );
         }
         if requirements.is_own() {
-            of_sessions(&mut found, row, &user);
+            of_sessions(&mut found, row, &user)?;
         } else {
             of_administrator(&client, &mut found, row, &requirements).await?;
         }
@@ -74,42 +74,45 @@ impl Postgres {
     /// Checks whether the server lets the second user connect from this host. The server decides that before it asks
     /// for the password, even for a user that does not exist.
     async fn of_way_in(&self, found: &mut Diagnosis, other: &Document) -> Result<(), Error> {
-        if let Greeting::NotFromHere(answer) = self.greet(other).await? {
-            found.findings.push(Finding::new(format!(
+        match self.greet(other).await? {
+            Greeting::NotFromHere(answer) => found.findings.push(Finding::new(format!(
                 "the server does not let {} log in from here: PostgreSQL says {answer:?}; add that user to pg_hba.conf like the user in use",
                 escape_identifier(&other.username()?)
-            )));
+            ))),
+            Greeting::NoPassword => found.findings.push(Finding::from(&not_asked(other))),
+            Greeting::Scram | Greeting::Older | Greeting::Other => {}
         }
         Ok(())
     }
 }
 
-async fn of_server(client: &Client, found: &mut Diagnosis, row: &Row, user: &str) {
+async fn of_server(client: &Client, found: &mut Diagnosis, row: &Row, user: &str) -> Result<(), Error> {
     let named = escape_identifier(user);
-    if row.get(2) {
+    if column(row, 2)? {
         let problem = "the host is a standby, where passwords cannot be changed; set the secret's \"host\" to the primary";
         found.findings.push(Finding::new(problem));
-    } else if row.get(10) {
+    } else if column(row, 10)? {
         let problem = "the server's transactions are read-only (default_transaction_read_only), so passwords cannot be changed";
         found.findings.push(Finding::new(problem));
     }
-    if let Some(until) = row.get::<_, Option<String>>(9) {
+    if let Some(until) = column::<Option<String>>(row, 9)? {
         let problem = format!("the password of {named} has expired ({until}); every login is refused");
         let fix = format!("ALTER ROLE {named} VALID UNTIL 'infinity';");
         found.findings.push(Finding::new(problem).fixed_by(fix));
     }
-    if is_pooled(client, row.get(17)).await {
+    if is_pooled(client, column(row, 17)?).await {
         found.server += ", behind a connection pooler";
         found.warnings.push(
             "the host is a connection pooler: it must look up passwords on the server (PgBouncer: auth_query), or it refuses the new one; to avoid that, name the server itself in the secret"
                 .to_owned(),
         );
     }
+    Ok(())
 }
 
 /// Checks that a user who changes its own password can open a session in addition to the application's.
-fn of_sessions(found: &mut Diagnosis, row: &Row, user: &str) {
-    let (limit, open): (i32, i64) = (row.get(11), row.get(12));
+fn of_sessions(found: &mut Diagnosis, row: &Row, user: &str) -> Result<(), Error> {
+    let (limit, open): (i32, i64) = (column(row, 11)?, column(row, 12)?);
     if limit >= 0 && open >= i64::from(limit) {
         let named = escape_identifier(user);
         found.findings.push(
@@ -119,6 +122,7 @@ fn of_sessions(found: &mut Diagnosis, row: &Row, user: &str) {
             .fixed_by(format!("ALTER ROLE {named} CONNECTION LIMIT {};", open + 1)),
         );
     }
+    Ok(())
 }
 
 async fn of_administrator(
@@ -128,20 +132,21 @@ async fn of_administrator(
     requirements: &Requirements<'_>,
 ) -> Result<(), Error> {
     let user = requirements.user.username()?;
-    let (asks, named): (String, _) = (row.get(3), escape_identifier(&user));
-    let (number, is_super, may_create): (i32, bool, bool) = (row.get(1), row.get(4), row.get(5));
+    let (asks, named): (String, _) = (column(row, 3)?, escape_identifier(&user));
+    let (number, is_super, may_create): (i32, bool, bool) =
+        (column(row, 1)?, column(row, 4)?, column(row, 5)?);
     if is_super {
         return Ok(());
     }
-    if row.get(7) {
+    if column(row, 7)? {
         found.findings.push(Finding::new(format!(
             "{named} is a superuser, whom only a superuser can change; {asks} is not one"
         )));
-    } else if requirements.other.is_some() && row.get(6) {
+    } else if requirements.other.is_some() && column(row, 6)? {
         found.findings.push(Finding::new(format!(
             "{named} has attributes (REPLICATION or BYPASSRLS) that {asks} cannot give to a second user"
         )));
-    } else if requirements.other.is_some() && row.get(14) && !row.get::<_, bool>(15) {
+    } else if requirements.other.is_some() && column(row, 14)? && !column::<bool>(row, 15)? {
         found.findings.push(
             Finding::new(format!("{named} has CREATEDB, which {asks} cannot give to a second user"))
                 .fixed_by(format!("ALTER ROLE {asks} CREATEDB;")),
@@ -154,11 +159,11 @@ async fn of_administrator(
     let other = requirements.other.map(Document::username).transpose()?;
     // Since version 16, CREATEROLE alone does not allow changing or granting other roles.
     if number >= 160_000 {
-        let mut roles = vec![(user.clone(), row.get::<_, bool>(8))];
+        let mut roles = vec![(user.clone(), column::<bool>(row, 8)?)];
         if let Some(other) = &other
             && let Some(row) = query(client, LOOK, &[text(&other.as_str())]).await?.first()
         {
-            roles.push((other.clone(), row.get(8)));
+            roles.push((other.clone(), column(row, 8)?));
         }
         for (role, _) in roles.iter().filter(|(_, has_admin)| !has_admin) {
             let role = escape_identifier(role);
@@ -171,7 +176,7 @@ async fn of_administrator(
     if let Some(other) = other {
         let (user, other) = (user.as_str(), other.as_str());
         let rows = query(client, PRIVILEGED_SETTINGS, &[text(&user), text(&other)]).await?;
-        let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        let names = first_column(&rows)?;
         if !names.is_empty() {
             found.findings.push(Finding::new(format!(
                 "{named} has settings that only a superuser can give to a second user: {}",
@@ -195,7 +200,7 @@ async fn of_second_user(
     }
     let whom = async |role: &str| -> Result<Option<String>, Error> {
         let rows = query(client, ACTS_AS_WHOM, &[text(&role)]).await?;
-        Ok(rows.first().map(|row| row.get(0)))
+        rows.first().map(|row| column(row, 0)).transpose()
     };
     // A role's settings can make it act as any role that it is a member of. Rotation makes the second user act as the
     // first, or as the role that the first acts as. Any other setting is the operator's, and is reported.

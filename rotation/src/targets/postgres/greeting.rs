@@ -20,6 +20,8 @@ pub(super) enum Greeting {
     Older,
     /// Its rules (`pg_hba.conf`) do not let the user connect from this host. Holds the server's message.
     NotFromHere(String),
+    /// It asks for no password: it lets the user in at once, or asks for something else, such as a Kerberos ticket.
+    NoPassword,
     /// Any other message.
     Other,
 }
@@ -77,13 +79,16 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
 /// The number of bytes read of the first message; servers send fewer.
 const MOST: usize = 16 * 1024;
 
-fn read(kind: u8, message: &[u8]) -> Greeting {
+/// Interprets a server's first message, or the beginning of one. The codes are those of the messages `Authentication…`
+/// in "Message Formats" of PostgreSQL's manual.
+pub(super) fn read(kind: u8, message: &[u8]) -> Greeting {
     const SASL: [u8; 4] = [0, 0, 0, 10];
     const CLEAR: [u8; 4] = [0, 0, 0, 3];
     const MD5: [u8; 4] = [0, 0, 0, 5];
     match kind {
         b'R' if message.starts_with(&SASL) => Greeting::Scram,
         b'R' if message.starts_with(&CLEAR) || message.starts_with(&MD5) => Greeting::Older,
+        b'R' if message.len() >= 4 => Greeting::NoPassword,
         b'E' => {
             let fields: Vec<&[u8]> = message.split(|byte| *byte == 0).collect();
             let field = |name: u8| {
@@ -108,7 +113,9 @@ mod tests {
     fn answers_are_told_apart() {
         assert_eq!(read(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0"), Greeting::Scram);
         assert_eq!(read(b'R', b"\0\0\0\x05salt"), Greeting::Older);
-        assert_eq!(read(b'R', b"\0\0\0\0"), Greeting::Other);
+        assert_eq!(read(b'R', b"\0\0\0\0"), Greeting::NoPassword);
+        assert_eq!(read(b'R', b"\0\0\0\x07"), Greeting::NoPassword);
+        assert_eq!(read(b'R', b"\0"), Greeting::Other);
         let refused = b"SFATAL\0C28000\0Mno pg_hba.conf entry\0\0";
         assert_eq!(read(b'E', refused), Greeting::NotFromHere("no pg_hba.conf entry".into()));
         assert_eq!(read(b'E', b"SFATAL\0C08P01\0Mno such user\0\0"), Greeting::Other);

@@ -3,7 +3,7 @@
 //! The second user acts as the first, so `current_user` is the first user's name for both. `session_user` differs.
 
 use super::Postgres;
-use super::session::query;
+use super::session::{column, query};
 use crate::diagnosis::some_of;
 use crate::document::Document;
 use crate::error::Error;
@@ -37,8 +37,14 @@ impl Postgres {
         let client = self.session(admin).await?;
         let rows = query(&client, ASKING, &[]).await?;
         self.keep(admin, client).await?;
+        let found = rows.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?)));
+        let found: Vec<(String, bool)> = found.collect::<Result<_, Error>>()?;
         let asking = |session: bool| -> Vec<String> {
-            rows.iter().filter(|row| row.get::<_, bool>(1) == session).map(|row| row.get(0)).collect()
+            found
+                .iter()
+                .filter(|(_, is_session)| *is_session == session)
+                .map(|(name, _)| name.clone())
+                .collect()
         };
         let mut warnings = Vec::new();
         if let Some(some) = some_of(&asking(true)) {

@@ -13,7 +13,7 @@ use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::Client;
 
 use super::Postgres;
-use super::session::{begin, commit, flag, query, run, text};
+use super::session::{begin, column, commit, first_column, flag, query, run, text};
 use super::settings::acting_role;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
@@ -133,7 +133,7 @@ impl Postgres {
         for database in places(client, first, OWNS_OR_MAY).await? {
             let client = self.session_in(admin, &database).await?;
             let rows = query(&client, question, &[text(&first), text(&second)]).await?;
-            found.extend(rows.iter().map(|row| (row.get(0), database.clone())));
+            found.extend(first_column(&rows)?.into_iter().map(|row| (row, database.clone())));
         }
         Ok(found)
     }
@@ -154,7 +154,8 @@ impl Postgres {
 async fn reassign_here(client: &Client, owner: &str, member: &str) -> Result<(), Error> {
     let rows = query(client, ASKS, &[text(&member)]).await?;
     let row = rows.first().ok_or_else(|| Error::new(ErrorKind::Unavailable, "PostgreSQL returned no row"))?;
-    let (is_super, version, is_member): (bool, i32, bool) = (row.get(0), row.get(1), row.get(2));
+    let (is_super, version, is_member): (bool, i32, bool) =
+        (column(row, 0)?, column(row, 1)?, column(row, 2)?);
     let (owner, member) = (escape_identifier(owner), escape_identifier(member));
     // Waiting for a long transaction would block all other sessions that queue behind this one.
     let mut statements = "SET LOCAL lock_timeout = '5s';".to_owned();
@@ -178,12 +179,12 @@ async fn reassign_here(client: &Client, owner: &str, member: &str) -> Result<(),
 
 async fn places(client: &Client, role: &str, kinds: &str) -> Result<Vec<String>, Error> {
     let rows = query(client, PLACES, &[text(&role), text(&kinds)]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    first_column(&rows)
 }
 
 async fn owned(client: &Client, role: &str, shared: bool) -> Result<Vec<String>, Error> {
     let rows = query(client, OWNED, &[text(&role), flag(&shared)]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    first_column(&rows)
 }
 
 pub(super) fn in_database(object: &str, database: &str) -> String {
@@ -202,7 +203,7 @@ pub(super) async fn owner(client: &Client, reference: &str, candidate: &str) -> 
     let statement = "SELECT r.rolname FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.roleid \
          JOIN pg_catalog.pg_roles u ON u.oid = m.member WHERE (r.rolname, u.rolname) IN (($1, $2), ($2, $1))";
     let rows = query(client, statement, &[text(&reference), text(&candidate)]).await?;
-    Ok(match rows.first().map(|row| row.get::<_, String>(0)) {
+    Ok(match rows.first().map(|row| column::<String>(row, 0)).transpose()? {
         None => Owner::Undecided,
         Some(owner) if owner == reference => Owner::Reference,
         Some(_) => Owner::Candidate,

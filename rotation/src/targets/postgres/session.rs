@@ -6,14 +6,13 @@
 //! there are no named prepared statements.
 
 use postgres_protocol::escape::escape_identifier;
-use tokio_postgres::config::SslMode;
+use secretcache::login_refused;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, NoTls, Row, SimpleQueryMessage};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::types::{FromSql, ToSql, Type};
+use tokio_postgres::{Client, Row, SimpleQueryMessage};
 
 use crate::error::{Error, ErrorKind};
-use crate::targets::tls::{Trust, not_trusted};
+use crate::targets::tls::not_trusted;
 use crate::targets::{STATEMENT_TIMEOUT, within};
 
 /// The first statements of every transaction. `pg_temp` is listed last; unlisted, it would be searched first.
@@ -30,26 +29,6 @@ pub(super) fn text<'a>(value: &'a &'a str) -> Parameter<'a> {
 /// Returns a Boolean parameter.
 pub(super) fn flag(value: &bool) -> Parameter<'_> {
     (value, Type::BOOL)
-}
-
-/// Logs in.
-pub(super) async fn connect(
-    mut config: Config,
-    trust: Option<Trust>,
-) -> Result<Client, tokio_postgres::Error> {
-    match trust {
-        None => {
-            let (client, connection) = config.ssl_mode(SslMode::Disable).connect(NoTls).await?;
-            tokio::spawn(connection);
-            Ok(client)
-        }
-        Some(trust) => {
-            let tls = MakeRustlsConnect::new((*trust.config).clone());
-            let (client, connection) = config.ssl_mode(SslMode::Require).connect(tls).await?;
-            tokio::spawn(connection);
-            Ok(client)
-        }
-    }
 }
 
 /// Begins a transaction.
@@ -82,6 +61,23 @@ pub(super) async fn query(
     .await
 }
 
+/// Returns a column of a row. A server decides which columns it sends, so another answer than was asked for is an error
+/// and not a panic.
+pub(super) fn column<'a, T: FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, Error> {
+    row.try_get(index).map_err(unasked)
+}
+
+/// Returns the first column of every row.
+pub(super) fn first_column(rows: &[Row]) -> Result<Vec<String>, Error> {
+    rows.iter().map(|row| column(row, 0)).collect()
+}
+
+/// The error for columns that no PostgreSQL sends. The driver names the column, and no value.
+fn unasked(error: tokio_postgres::Error) -> Error {
+    let text = "the server answered a query with other columns than PostgreSQL; name PostgreSQL's own host and port in the secret";
+    Error::new(ErrorKind::Unsupported, text).with_source(error)
+}
+
 /// Begins a transaction with these statements, and returns the first column of the first row.
 pub(super) async fn begin_and_ask(client: &Client, statements: &str) -> Result<Option<String>, Error> {
     let statements = format!("{BEGIN} {statements}");
@@ -89,10 +85,14 @@ pub(super) async fn begin_and_ask(client: &Client, statements: &str) -> Result<O
         client.simple_query(&statements).await.map_err(|error| fault("begin a transaction", error))
     })
     .await?;
-    Ok(answers.iter().find_map(|answer| match answer {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+    let first = answers.iter().find_map(|answer| match answer {
+        SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
-    }))
+    });
+    Ok(match first {
+        Some(row) => row.try_get(0).map_err(unasked)?.map(str::to_owned),
+        None => None,
+    })
 }
 
 /// Begins a transaction, and returns how the server is set to store passwords.
@@ -105,7 +105,7 @@ pub(super) async fn begin_and_ask_for_encryption(client: &Client) -> Result<Encr
 pub(super) async fn encryption(client: &Client) -> Result<Encryption, Error> {
     let statement = "SELECT pg_catalog.current_setting('password_encryption')";
     let rows = query(client, statement, &[]).await?;
-    Ok(Encryption::of(rows.first().map(|row| row.get(0))))
+    Ok(Encryption::of(rows.first().map(|row| column(row, 0)).transpose()?))
 }
 
 /// The form in which a server stores passwords.
@@ -137,7 +137,7 @@ pub(super) async fn change(client: &Client, what: &str, statement: &str) -> Resu
     begin(client).await?;
     let rows = query(client, READ_ONLY_BY, &[]).await?;
     run(client, "end the transaction", "ROLLBACK").await?;
-    if !rows.first().is_some_and(|row| row.get(0)) {
+    if !rows.first().map(|row| column(row, 0)).transpose()?.unwrap_or(false) {
         return Err(fault(what, error));
     }
     run(client, what, &format!("{} {statement}", BEGIN.replace("BEGIN;", "BEGIN READ WRITE;"))).await
@@ -149,18 +149,7 @@ const READ_ONLY_BY: &str = "SELECT s.source IN ('user', 'database user') AND NOT
 
 /// Checks whether the error is a refused login.
 pub(super) fn is_refusal(error: &tokio_postgres::Error) -> bool {
-    let refusals = [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION];
-    error.code().is_some_and(|code| refusals.contains(code)) || is_refusal_of_a_pooler(error)
-}
-
-/// Checks for a login refused by PgBouncer, which reports it as a protocol violation with one of these messages.
-fn is_refusal_of_a_pooler(error: &tokio_postgres::Error) -> bool {
-    const WORDS: [&str; 4] =
-        ["SASL authentication failed", "password authentication failed", "no such user", "auth failed"];
-    error.code() == Some(&SqlState::PROTOCOL_VIOLATION)
-        && error
-            .as_db_error()
-            .is_some_and(|answer| WORDS.iter().any(|words| answer.message().contains(words)))
+    error.as_db_error().is_some_and(|answer| login_refused(Some(answer.code().code()), answer.message()))
 }
 
 /// Checks whether the server accepted the password but the user or its database has too many sessions.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use postgres_protocol::escape::{escape_identifier, escape_literal};
 use tokio_postgres::Client;
 
-use super::session::{alter, query, text};
+use super::session::{alter, column, query, text};
 use crate::error::{Error, ErrorKind};
 
 /// A setting of a role: its database (`None` means all), its name, and its value.
@@ -29,7 +29,7 @@ const SETTINGS: &str = "SELECT d.datname::text, pg_catalog.split_part(s, '=', 1)
 /// Returns the settings of a role.
 async fn of(client: &Client, user: &str) -> Result<Vec<Setting>, Error> {
     let rows = query(client, SETTINGS, &[text(&user)]).await?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+    rows.iter().map(|row| Ok((column(row, 0)?, column(row, 1)?, column(row, 2)?))).collect()
 }
 
 /// Returns the statements that give the candidate exactly the reference's settings, except for `role`.

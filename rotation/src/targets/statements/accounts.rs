@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::template::{Scope, Template, Values};
-use super::{Driver, Protocol, Statements, of_mysql, of_postgres, quiet};
+use super::{Driver, Login, Protocol, Statements, of_mysql, of_postgres, quiet};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
@@ -87,7 +87,7 @@ impl Statements {
                 .await
             }
             Driver::MySql(mysql) => {
-                let mut connection = mysql.login(admin).await?.ok_or_else(refused)?;
+                let mut connection = mysql.login_for_statements(admin).await?.ok_or_else(refused)?;
                 if shows_secret {
                     quiet::at_mysql(&mut connection).await?;
                 }
@@ -111,7 +111,7 @@ impl Statements {
         if templates.is_empty() {
             return Ok(());
         }
-        self.run(admin, what, templates, values).await?.ok_or_else(|| {
+        self.run(Login::Administrator(admin), what, templates, values).await?.ok_or_else(|| {
             Error::new(ErrorKind::Unavailable, "the server refuses the administrator's credential")
         })
     }

@@ -258,6 +258,35 @@ pub(crate) const RESOURCE: Resource = Resource {
             ..USUAL
         },
         Situation {
+            what: "`pg_hba.conf` asks the user for no password (`trust`)",
+            prepare: &[rule!("host all APP all trust"), RELOAD],
+            expected: Refused("without a password"),
+            ..USUAL
+        },
+        Situation {
+            what: "`pg_hba.conf` asks the user for no password (`trust`)",
+            strategy: AlternatingUsers,
+            administrator: Super,
+            prepare: &[rule!("host all APP all trust"), RELOAD],
+            expected: Refused("without a password"),
+            ..USUAL
+        },
+        Situation {
+            what: "`pg_hba.conf` asks the second user for no password (`trust`)",
+            strategy: AlternatingUsers,
+            administrator: Super,
+            prepare: &[rule!("host all CLONE all trust"), RELOAD],
+            expected: Refused("without a password"),
+            ..USUAL
+        },
+        Situation {
+            what: "`pg_hba.conf` asks the administrator for no password (`trust`)",
+            administrator: Keeper,
+            prepare: &[KEEPER, GRANTED, rule!("host all KEEPER all trust"), RELOAD],
+            expected: Refused("without a password"),
+            ..USUAL
+        },
+        Situation {
             what: "the user has a comment by somebody else",
             prepare: &["COMMENT ON ROLE APP IS 'somebody''s own words'"],
             strategy: AlternatingUsers,

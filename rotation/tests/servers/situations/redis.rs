@@ -76,6 +76,10 @@ pub(super) async fn all() {
             run(&address, Kind::Redis, &named(statement)).await;
         }
         let app = if is_default { "default" } else { &app };
+        let place =
+            replica.as_ref().map_or_else(String::new, |replica| format!("127.0.0.1:{}", replica.port));
+        // Leaked: a test process is short-lived.
+        let row = &Situation { fields: row.fields.replace("REPLICA", &place).leak(), ..*row };
         if let Err(problem) = one(&address, &address, Kind::Redis, row, app, &keeper).await {
             let _ = writeln!(problems, "{}, {:?}: {problem}", row.what, row.strategy);
         }
@@ -93,6 +97,8 @@ const USER: &str = "user APP on >first ~APP:* &* +@all -flushall";
 /// The command that creates the user, for a server with an ACL file.
 const MADE: &str = "ACL SETUSER APP on >first ~APP:* &* +@all -flushall";
 const HELPLESS: &str = "ACL SETUSER APP on >first ~APP:* +@all -acl";
+/// The field that names the replica.
+const NAMED: &str = r#","replicas":"REPLICA""#;
 const KEEPER: &str = "ACL SETUSER KEEPER on >keeper +@all";
 
 pub(crate) const RESOURCE: Resource = Resource {
@@ -223,21 +229,35 @@ pub(crate) const RESOURCE: Resource = Resource {
             warns: Some("cannot list replicas"),
             ..USUAL
         },
-        Situation { what: "a replica with the same user", way: Way::WithReplica(&[USER]), ..USUAL },
         Situation {
             what: "a replica with the same user",
-            strategy: DualPassword,
+            fields: NAMED,
             way: Way::WithReplica(&[USER]),
             ..USUAL
         },
         Situation {
+            what: "a replica with the same user",
+            strategy: DualPassword,
+            fields: NAMED,
+            way: Way::WithReplica(&[USER]),
+            ..USUAL
+        },
+        Situation {
+            what: "a replica that the secret does not name",
+            way: Way::WithReplica(&[USER]),
+            expected: Refused("replicas that nobody named"),
+            ..USUAL
+        },
+        Situation {
             what: "a replica without the user",
+            fields: NAMED,
             way: Way::WithReplica(&[]),
             expected: Refused("refuses the user"),
             ..USUAL
         },
         Situation {
             what: "a replica where the user cannot save the ACL file",
+            fields: NAMED,
             way: Way::WithReplica(&["user APP on >first ~* +@all -config"]),
             expected: Refused("lost when Redis restarts"),
             ..USUAL
