@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use secretcache::host::{Action, SystemClock};
-use secretcache::{Error, Stage};
+use secretcache::host::{Action, ConnectFailure, SystemClock};
+use secretcache::{Error, Retry, Stage};
 
 use crate::deferred::drain;
 use crate::errors;
@@ -13,15 +13,19 @@ use crate::value::SecretValue;
 
 /// One attempt to connect with a credential that may be rotating.
 #[pyclass(frozen, module = "secretcache")]
-pub(crate) struct ConnectAttempt(Mutex<secretcache::host::ConnectAttempt>);
+pub(crate) struct ConnectAttempt {
+    attempt: Mutex<secretcache::host::ConnectAttempt>,
+    /// The secret id, for errors.
+    id: String,
+}
 
 impl ConnectAttempt {
-    pub(crate) fn new(plan: secretcache::host::ConnectAttempt) -> Self {
-        Self(Mutex::new(plan))
+    pub(crate) fn new(attempt: secretcache::host::ConnectAttempt, id: &str) -> Self {
+        Self { attempt: Mutex::new(attempt), id: id.to_owned() }
     }
 
     fn with<R>(&self, look: impl FnOnce(&mut secretcache::host::ConnectAttempt) -> R) -> R {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.attempt.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -39,7 +43,7 @@ impl ConnectAttempt {
     /// Return what to do next: ``("try", SecretValue, stage)``, ``("read", stage)``, ``("refresh", stage)``,
     /// ``("wait", seconds)`` or ``("stop",)``.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let next = self.with(|plan| plan.next(SystemClock::now()));
+        let next = self.with(|attempt| attempt.next(SystemClock::now()));
         drain(py);
         match next {
             Action::Try(secret, stage) => {
@@ -56,49 +60,43 @@ impl ConnectAttempt {
     fn read(&self, version_stage: &str, exception: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let stage = stage(version_stage)?;
         let error = exception.map(errors::from_exception);
-        self.with(|plan| plan.read(stage, error, SystemClock::now()));
+        self.with(|attempt| attempt.read(stage, error, SystemClock::now()));
         Ok(())
     }
 
     /// Report that the resource accepted this version.
     fn accepted(&self, value: &SecretValue) {
-        self.with(|plan| plan.accepted(&value.0));
+        self.with(|attempt| attempt.accepted(&value.0));
     }
 
     /// Report that the resource refused this version.
     fn rejected(&self, value: &SecretValue, version_stage: &str) -> PyResult<()> {
         let stage = stage(version_stage)?;
-        self.with(|plan| plan.rejected(&value.0, stage, SystemClock::now()));
+        self.with(|attempt| attempt.rejected(&value.0, stage, SystemClock::now()));
         Ok(())
     }
 
     /// Return the seconds that the attempt may still take.
     #[getter]
     fn remaining(&self) -> f64 {
-        self.with(|plan| plan.remaining(SystemClock::now()).as_secs_f64())
+        self.with(|attempt| attempt.remaining(SystemClock::now()).as_secs_f64())
     }
 
-    /// Return the versions refused so far, each once, as staging label and version id.
-    #[getter]
-    fn tried(&self) -> Vec<(&'static str, String)> {
-        self.with(|plan| {
-            plan.tried()
-                .iter()
-                .map(|tried| (tried.version_stage.as_str(), tried.version_id.clone()))
-                .collect()
-        })
-    }
-
-    /// Return the refused versions as text, each with the number of refusals.
-    #[getter]
-    fn tried_text(&self) -> String {
-        self.with(|plan| plan.tried().iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-    }
-
-    /// Return the exception that kept versions from being read, or None.
-    #[getter]
-    fn last_error<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        let error = self.with(|plan| plan.last_error().cloned())?;
-        Some(errors::to_exception(py, &error, None).into_value(py).into_bound(py).into_any())
+    /// Return how the attempt failed, after ``("stop",)`` or when its time is up: ``("rejected", text, tried,
+    /// retryable)`` with the refused versions as staging label and version id, or ``("failed", exception)``.
+    fn failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let failure = self.with(|attempt| attempt.failure());
+        let retryable = failure.retry() == Retry::Later;
+        match failure {
+            ConnectFailure::Rejected { text, tried } => {
+                let tried: Vec<_> =
+                    tried.iter().map(|tried| (tried.version_stage.as_str(), &*tried.version_id)).collect();
+                ("rejected", text, tried, retryable).into_pyobject(py).map(Bound::into_any)
+            }
+            ConnectFailure::Secret(error) => {
+                let exception = errors::to_exception(py, &error, Some(&self.id)).into_value(py);
+                ("failed", exception).into_pyobject(py).map(Bound::into_any)
+            }
+        }
     }
 }

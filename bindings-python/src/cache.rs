@@ -9,6 +9,7 @@ use secretcache::host::Driver as _;
 use secretcache::host::{Forced, Lookup, PerProcess, ReadState, SystemClock, Watches};
 use secretcache::{Error, ErrorKind, Hit, SecretCache, Selector};
 
+use crate::_core::{DUE, FOLLOWER, HIT, LEADER, SUPERSEDED};
 use crate::attempt::{self, ConnectAttempt};
 use crate::call::call_method;
 use crate::deferred::drain;
@@ -256,19 +257,19 @@ impl Cache {
         Ok(failed)
     }
 
-    /// Fetch a version now; with `is_for_plan`, as an attempt to connect requests it after a refused login. Raise if
+    /// Fetch a version now; with `is_for_attempt`, as an attempt to connect requests it after a refused login. Raise if
     /// that fails.
-    #[pyo3(signature = (secret_id, version_stage=None, is_for_plan=false))]
+    #[pyo3(signature = (secret_id, version_stage=None, is_for_attempt=false))]
     fn _refresh(
         &self,
         py: Python<'_>,
         secret_id: &Bound<'_, PyAny>,
         version_stage: Option<&Bound<'_, PyAny>>,
-        is_for_plan: bool,
+        is_for_attempt: bool,
     ) -> PyResult<()> {
         let id = arguments::secret_id(secret_id)?;
         let selector = arguments::selector(version_stage, None, &self.setup()?.default_stage)?;
-        self.refresh(py, id, selector, is_for_plan)
+        self.refresh(py, id, selector, is_for_attempt)
     }
 
     /// Return whether the value is older than `max_age`, so that a read with that limit must fetch it first.
@@ -288,8 +289,8 @@ impl Cache {
 
     // The methods below are for drivers written in Python.
 
-    /// Look a version up: return a tuple of ``"hit"``, ``"due"``, ``"lead"`` or ``"follow"`` and the objects that
-    /// belong to it. The native driver makes its own requests, so it only returns ``"hit"`` and ``"follow"``.
+    /// Look a version up: return a tuple of ``"hit"``, ``"due"``, ``"leader"`` or ``"follower"`` and the objects that
+    /// belong to it. The native driver makes its own requests, so it only returns ``"hit"`` and ``"follower"``.
     fn _lookup<'py>(
         &self,
         py: Python<'py>,
@@ -310,14 +311,14 @@ impl Cache {
         let value = |hit: Hit<'_>| SecretValue(hit.to_secret());
         let permit = |permit| self.host_cache(py).map(|cache| FetchPermit::new(permit, cache.clone()));
         let tuple = match lookup {
-            Lookup::Hit(hit) => ("hit", value(hit)).into_pyobject(py)?.into_any(),
-            Lookup::HitDue(hit, due) => ("due", value(hit), permit(due)?).into_pyobject(py)?.into_any(),
+            Lookup::Hit(hit) => (HIT, value(hit)).into_pyobject(py)?.into_any(),
+            Lookup::HitDue(hit, due) => (DUE, value(hit), permit(due)?).into_pyobject(py)?.into_any(),
             Lookup::Leader(lead, waiter) => {
-                ("lead", permit(lead)?, Flight::new(waiter, id)).into_pyobject(py)?.into_any()
+                (LEADER, permit(lead)?, Flight::new(waiter, id)).into_pyobject(py)?.into_any()
             }
-            Lookup::Follower(waiter) => ("follow", Flight::new(waiter, id)).into_pyobject(py)?.into_any(),
+            Lookup::Follower(waiter) => (FOLLOWER, Flight::new(waiter, id)).into_pyobject(py)?.into_any(),
             Lookup::Failed(error) if setup.lenient && error.kind() == ErrorKind::VersionNotFound => {
-                ("hit", py.None()).into_pyobject(py)?.into_any()
+                (HIT, py.None()).into_pyobject(py)?.into_any()
             }
             Lookup::Failed(error) => return Err(to_exception(py, &error, Some(id))),
         };
@@ -346,8 +347,8 @@ impl Cache {
         Ok(secret.map(SecretValue))
     }
 
-    /// Start an attempt to connect; see ``secretcache._steps.connect``.
-    fn _plan(
+    /// Start an attempt to connect; see ``secretcache._connect.connect``.
+    fn _connect_attempt(
         &self,
         py: Python<'_>,
         id: &str,
@@ -368,37 +369,37 @@ impl Cache {
                 SystemClock::now(),
             ),
         };
-        Ok(ConnectAttempt::new(attempt))
+        Ok(ConnectAttempt::new(attempt, id))
     }
 
     fn _mark(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.host_cache(py)?.mark())
     }
 
-    /// Begin a forced refresh or, with `is_for_plan`, a refresh for an attempt to connect. Return
-    /// ``("lead", FetchPermit, Flight)``, ``("follow", Flight)`` or ``("behind", Flight)``.
+    /// Begin a forced refresh or, with `is_for_attempt`, a refresh for an attempt to connect. Return
+    /// ``("leader", FetchPermit, Flight)``, ``("follower", Flight)`` or ``("superseded", Flight)``.
     fn _force<'py>(
         &self,
         py: Python<'py>,
         id: &str,
         stage: Option<&str>,
         mark: u64,
-        is_for_plan: bool,
+        is_for_attempt: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let cache = self.host_cache(py)?;
         let ask =
-            if is_for_plan { secretcache::host::Cache::recheck } else { secretcache::host::Cache::force };
+            if is_for_attempt { secretcache::host::Cache::recheck } else { secretcache::host::Cache::force };
         match ask(cache, id, self.setup()?.selector(stage, None), mark, SystemClock::now()) {
             Forced::Leader(permit, waiter) => {
-                ("lead", FetchPermit::new(permit, cache.clone()), Flight::new(waiter, id))
+                (LEADER, FetchPermit::new(permit, cache.clone()), Flight::new(waiter, id))
                     .into_pyobject(py)
                     .map(Bound::into_any)
             }
             Forced::Follower(waiter) => {
-                ("follow", Flight::new(waiter, id)).into_pyobject(py).map(Bound::into_any)
+                (FOLLOWER, Flight::new(waiter, id)).into_pyobject(py).map(Bound::into_any)
             }
             Forced::Superseded(waiter) => {
-                ("behind", Flight::new(waiter, id)).into_pyobject(py).map(Bound::into_any)
+                (SUPERSEDED, Flight::new(waiter, id)).into_pyobject(py).map(Bound::into_any)
             }
             Forced::Failed(error) => Err(to_exception(py, &error, Some(id))),
         }
@@ -457,15 +458,22 @@ impl Cache {
         }
     }
 
-    /// Fetches a version now; `is_for_plan` means that an attempt to connect requests it.
-    fn refresh(&self, py: Python<'_>, id: &str, selector: Selector<'_>, is_for_plan: bool) -> PyResult<()> {
+    /// Fetches a version now; `is_for_attempt` means that an attempt to connect requests it.
+    fn refresh(
+        &self,
+        py: Python<'_>,
+        id: &str,
+        selector: Selector<'_>,
+        is_for_attempt: bool,
+    ) -> PyResult<()> {
         match &self.setup()?.engine {
             Engine::Native(cache) => {
-                let start = if is_for_plan { SecretCache::start_recheck } else { SecretCache::start_refresh };
+                let start =
+                    if is_for_attempt { SecretCache::start_recheck } else { SecretCache::start_refresh };
                 ended(py, start(cache, id, selector), Some(id)).map(drop)
             }
             Engine::Host { driver, .. } => {
-                call_method(driver.bind(py), "refresh", (id, selector.as_stage(), is_for_plan)).map(drop)
+                call_method(driver.bind(py), "refresh", (id, selector.as_stage(), is_for_attempt)).map(drop)
             }
         }
     }

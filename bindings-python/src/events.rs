@@ -38,16 +38,13 @@ impl EventQueue {
 
     fn put(&self, event: &Event) {
         let Ok(mail) = self.mail.get_or_try_make(|| Ok::<_, ()>(Mail::default())) else { return };
-        let is_ordinary = match event {
-            Event::Error { error, .. } if error.kind() == ErrorKind::VersionNotFound => self.lenient,
-            // The program caused this itself: it is ending, or has closed the cache.
-            Event::Error { error, .. } => error.kind() == ErrorKind::Closed,
-            _ => false,
-        };
-        let loud = !is_ordinary && mail.limiter.admits(event, SystemClock::now());
+        let is_missing_version =
+            matches!(event, Event::Error { error, .. } if error.kind() == ErrorKind::VersionNotFound);
+        let is_ordinary = self.lenient && is_missing_version;
+        let should_warn = !is_ordinary && mail.limiter.admits(event, SystemClock::now());
         let mut waiting = mail.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < MOST {
-            waiting.push((event.clone(), loud));
+            waiting.push((event.clone(), should_warn));
         }
     }
 
@@ -55,40 +52,40 @@ impl EventQueue {
     pub(crate) fn take<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let Some(mail) = self.mail.get() else { return Ok(Vec::new()) };
         let waiting = std::mem::take(&mut *mail.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        waiting.iter().map(|(event, loud)| to_tuple(py, event, *loud)).collect()
+        waiting.iter().map(|(event, should_warn)| to_tuple(py, event, *should_warn)).collect()
     }
 }
 
-/// Converts an event to `(kind, loud, text, fields)`, from which `secretcache._events` makes its objects.
-fn to_tuple<'py>(py: Python<'py>, event: &Event, loud: bool) -> PyResult<Bound<'py, PyAny>> {
+/// Converts an event to `(kind, should_warn, text, fields)`, from which `secretcache._events` makes its objects.
+fn to_tuple<'py>(py: Python<'py>, event: &Event, should_warn: bool) -> PyResult<Bound<'py, PyAny>> {
     let text = event.to_string();
     let exception =
         |id: &str, error: &secretcache::Error| errors::to_exception(py, error, Some(id)).into_value(py);
     match event {
         Event::NewVersion { secret_id, version_stage, old_version_id, new_version_id, .. } => {
             let fields = (&**secret_id, version_stage, old_version_id, new_version_id);
-            ("new_version", loud, text, fields).into_pyobject(py).map(Bound::into_any)
+            ("new_version", should_warn, text, fields).into_pyobject(py).map(Bound::into_any)
         }
         Event::Stale { secret_id, age, error, .. } => {
             let fields =
                 (&**secret_id, age.as_secs_f64(), error.as_ref().map(|error| exception(secret_id, error)));
-            ("stale", loud, text, fields).into_pyobject(py).map(Bound::into_any)
+            ("stale", should_warn, text, fields).into_pyobject(py).map(Bound::into_any)
         }
         Event::Error { secret_id, error, .. } => {
-            ("error", loud, text, (&**secret_id, exception(secret_id, error)))
+            ("error", should_warn, text, (&**secret_id, exception(secret_id, error)))
                 .into_pyobject(py)
                 .map(Bound::into_any)
         }
         Event::FallbackLogin { secret_id, version_stage, version_id, .. } => {
-            ("fallback_login", loud, text, (&**secret_id, version_stage.as_str(), version_id))
+            ("fallback_login", should_warn, text, (&**secret_id, version_stage.as_str(), version_id))
                 .into_pyobject(py)
                 .map(Bound::into_any)
         }
         Event::Replica { secret_id, region, error, .. } => {
-            ("replica", loud, text, (&**secret_id, region, exception(secret_id, error)))
+            ("replica", should_warn, text, (&**secret_id, region, exception(secret_id, error)))
                 .into_pyobject(py)
                 .map(Bound::into_any)
         }
-        _ => ("unknown", loud, text, ()).into_pyobject(py).map(Bound::into_any),
+        _ => ("unknown", should_warn, text, ()).into_pyobject(py).map(Bound::into_any),
     }
 }

@@ -33,7 +33,7 @@ mod _core {
 
     use pyo3::exceptions::PyValueError;
     use pyo3::prelude::*;
-    use secretcache::IamLogin;
+    use secretcache::{ErrorKind, IamLogin, Retry};
 
     #[pymodule_export]
     use crate::attempt::ConnectAttempt;
@@ -45,6 +45,22 @@ mod _core {
     use crate::value::SecretValue;
     #[pymodule_export]
     use crate::watch::Watch;
+
+    /// The first member of what ``_lookup`` returns: a fresh value.
+    #[pymodule_export]
+    pub(crate) const HIT: &str = "hit";
+    /// A value that is due for a refresh, and the permit to fetch it.
+    #[pymodule_export]
+    pub(crate) const DUE: &str = "due";
+    /// This caller has to fetch; also returned by ``_force``, as are the next two.
+    #[pymodule_export]
+    pub(crate) const LEADER: &str = "leader";
+    /// Another caller is fetching.
+    #[pymodule_export]
+    pub(crate) const FOLLOWER: &str = "follower";
+    /// Another caller began to fetch before the refresh was forced, so its value can be too old.
+    #[pymodule_export]
+    pub(crate) const SUPERSEDED: &str = "superseded";
 
     /// End the background work of this process, waiting at most `patience` seconds for requests in progress.
     #[pyfunction]
@@ -59,6 +75,12 @@ mod _core {
     #[pyo3(signature = (message, code=None))]
     fn says_login_refused(message: &str, code: Option<&str>) -> bool {
         secretcache::login_refused(code, message)
+    }
+
+    /// Return whether a retry may help soon after an error of this kind; False if there is no such kind.
+    #[pyfunction]
+    fn is_retryable(kind: &str) -> bool {
+        ErrorKind::from_name(kind).is_some_and(|kind| kind.retry() == Retry::Later)
     }
 
     /// Return the id of an IAM login; raise ValueError if a part of it is missing or invalid.

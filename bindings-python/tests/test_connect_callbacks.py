@@ -12,6 +12,7 @@ from rotating import Refused, World
 
 from secretcache import AsyncSecretCache, Credential, LoginRejectedError, SecretCache
 from secretcache.errors import RequestTimeoutError
+from secretcache.integrations._login import Login
 from support import at_once
 
 LONG = 60.0
@@ -268,10 +269,45 @@ def test_a_task_that_hangs_is_cancelled_when_the_time_is_up(world: World) -> Non
             cleaned_up.append(credential.version_stage)
 
     cache = AsyncSecretCache(client=world)
-    with pytest.raises(RequestTimeoutError, match="version-0 of secret 'db' did not finish in time"):
+    with pytest.raises(RequestTimeoutError, match='version-0 of secret "db" did not finish in time'):
         connect(cache, hang, timeout=0.1)
     assert cleaned_up == ["AWSCURRENT"]
     assert connect(cache, world.log_in) == "AWSCURRENT", "a login that hung was counted as refused"
+
+
+@pytest.mark.parametrize("kind", CACHES)
+def test_a_task_that_hangs_after_a_refusal_has_timed_out(world: World, kind: type[SecretCache]) -> None:
+    async def log_in(credential: Credential) -> str:
+        if credential.version_stage == "AWSPENDING":
+            await asyncio.Event().wait()
+        return world.log_in(credential)
+
+    world.begin("version-1")
+    # An asynchronous login with a synchronous cache is what an integration for asyncio makes.
+    login = Login(kind(client=world), "db", login_timeout=1.0)
+    with pytest.raises(RequestTimeoutError) as caught:
+        asyncio.run(login.connect_async(log_in))
+    assert str(caught.value) == 'the login with version version-1 of secret "db" did not finish in time'
+    assert (caught.value.secret_id, world.refused) == ("db", 1)
+
+
+@pytest.mark.parametrize("kind", CACHES)
+def test_an_attempt_that_tries_nothing_says_what_was_refused_before(
+    world: World, kind: type[SecretCache]
+) -> None:
+    world.password = "changed behind our back"
+    cache = kind(client=world)
+    refused = 'every version of secret "db" was refused (AWSCURRENT version-0'
+    for text, cause in (
+        (f"{refused}): password authentication failed", Refused),
+        (f"{refused}, refused before)", type(None)),
+    ):
+        with pytest.raises(LoginRejectedError) as caught:
+            connect(cache, world.log_in, timeout=0.1)
+        assert (str(caught.value), type(caught.value.__cause__)) == (text, cause)
+        assert caught.value.tried == [("AWSCURRENT", "version-0")]
+        assert (caught.value.secret_id, caught.value.retryable) == ("db", True)
+    assert world.refused == 1
 
 
 def test_a_timeout_of_the_functions_own_passes_through(world: World) -> None:

@@ -18,7 +18,7 @@ from botocore.exceptions import NoRegionError as BotocoresNoRegionError
 
 from aws_secretsmanager_caching import SecretCache as DropIn
 from endpoint import Endpoint
-from secretcache import AsyncSecretCache, SecretCache, errors
+from secretcache import AsyncSecretCache, LoginRejectedError, SecretCache, SecretCacheError, errors
 from support import DESCRIBE, Service, eventually, raised, service_error
 
 TRANSPORTS = ("native", "botocore", "client")
@@ -131,6 +131,30 @@ def test_a_profile_that_does_not_exist_is_a_wrong_setting(
     error = raised(lambda: SecretCache().get_secret_string("db"))
     assert isinstance(error, errors.ConfigurationError)
     assert "nobodys" in str(error)
+
+
+def test_an_error_says_whether_a_retry_may_help_soon(service: Service) -> None:
+    classes = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, Exception)]
+    assert {cls.__name__ for cls in [*classes, LoginRejectedError] if cls("text").retryable} == {
+        "EndpointConnectionError",
+        "InvalidResponseError",
+        "LoginRejectedError",
+        "RequestTimeoutError",
+        "ResourceExhaustedError",
+        "ServiceUnavailableError",
+        "SourceError",
+        "ThrottledError",
+    }
+    for failure, verdict in (
+        (service_error("ThrottlingException"), True),
+        (service_error("AccessDeniedException"), False),
+        (ConnectionRefusedError(111, "refused"), True),
+    ):
+        service.failures[DESCRIBE] = failure
+        error = raised(lambda: SecretCache(client=service).get_secret_string("db"))
+        assert isinstance(error, SecretCacheError) and error.retryable is verdict
+        with pytest.raises(AttributeError):
+            error.retryable = not verdict  # type: ignore[misc]
 
 
 class Odd(Exception):

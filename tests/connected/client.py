@@ -18,7 +18,7 @@ from typing import Any
 import integrations
 
 import secretcache
-from secretcache import _steps as steps
+from secretcache import _connect, _steps
 
 
 class Phase:
@@ -61,25 +61,25 @@ class Report:
 
     def watch(self) -> None:
         """Observe the steps of every connect."""
-        original = steps.connect
+        original = _connect.connect
 
         def connect(*arguments: Any) -> Generator[Any, Any, Any]:
             return self._observed(original(*arguments))
 
-        steps.connect = connect
+        _connect.connect = connect
 
     def _observed(self, todo: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         begun = login = time.perf_counter()
         sent = None
         while True:
             decided = time.perf_counter()
-            step, result = steps.advance(todo, sent)
+            step, result = _steps.advance(todo, sent)
             if step is None:
                 self.phase.waits.append(login - begun)
                 return result
             login = time.perf_counter()
             sent = yield step
-            if step[0] == steps.LOG_IN and sent[1] is not None:
+            if step[0] == _connect.LOG_IN and sent[1] is not None:
                 version = step[1].version_id
                 self.phase.refused += 1
                 self.phase.refused_late += decided > self.refused.get(version, decided)

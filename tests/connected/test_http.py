@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -123,6 +123,29 @@ def test_a_key_that_is_wrong_gives_the_last_answer(api: Api, client: Any, make: 
     library = requests if make is RequestsAuth else httpx
     assert library.post(api.url, auth=auth).status_code == 401
     assert api.refused <= 5
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_body_that_cannot_be_sent_twice_is_sent_once(api: Api, client: Any, is_async: bool) -> None:
+    secret = f"stream/{is_async}"
+    client.create_secret(Name=secret, SecretString="first")
+    client.put_secret_value(SecretId=secret, SecretString="second", VersionStages=["AWSPENDING"])
+    api.key = "second"
+    headers = {"Content-Length": "5"}
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"order"
+
+    async def post() -> httpx.Response:
+        async with httpx.AsyncClient(auth=HttpxAuth(AsyncSecretCache(), secret)) as session:
+            return await session.post(api.url, content=body(), headers=headers)
+
+    if is_async:
+        answer = asyncio.run(post())
+    else:
+        with httpx.Client(auth=HttpxAuth(SecretCache(), secret)) as session:
+            answer = session.post(api.url, content=iter([b"order"]), headers=headers)
+    assert (answer.status_code, answer.content, api.refused) == (401, b"order", 1)
 
 
 class _Redirecting(BaseHTTPRequestHandler):

@@ -49,7 +49,7 @@ class SecretCacheConfig:
     }
 
     max_cache_size: int
-    """How many secrets to keep; the least recently read one is evicted first."""
+    """How many secrets to keep; rarely read secrets are evicted first."""
     exception_retry_delay_base: float
     """Seconds to wait before the first retry after a failure."""
     exception_retry_growth_factor: float

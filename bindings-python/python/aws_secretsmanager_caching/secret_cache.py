@@ -7,7 +7,7 @@ import os
 
 from secretcache import _core
 from secretcache._base import PlainCache, Recipe
-from secretcache._steps import response_of
+from secretcache._fetch import response_of
 from secretcache._transport import OwnClient
 from secretcache.errors import from_core
 

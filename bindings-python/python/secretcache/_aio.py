@@ -10,8 +10,7 @@ import sys
 import threading
 import weakref
 
-from . import _core
-from . import _steps as steps
+from . import _connect, _core, _fetch, _fields, _steps
 from ._base import STAGES
 from ._cache import Configured, checked, parse
 from ._credential import forget_locals, is_rejected_login
@@ -129,7 +128,7 @@ class AsyncSecretCache(Configured):
             if found is not None:
                 return found
         value = await self._read(secret_id, version_stage, version_id, max_age)
-        return steps.pick(secret_id, value, field)
+        return _fields.pick(secret_id, value, field)
 
     async def get_secrets(
         self,
@@ -197,32 +196,32 @@ class AsyncSecretCache(Configured):
 
         `fn` may be a coroutine function; it is cancelled when the time is up.
         """
-        plan = self._plan(secret_id, list(stages), timeout)
+        attempt = self._connect_attempt(secret_id, list(stages), timeout)
 
         async def take(step: tuple[str, Any]) -> Any:
-            if step[0] == steps.LOG_IN:
-                return await attempt(fn, step[1], plan)
+            if step[0] == _connect.LOG_IN:
+                return await log_in(fn, step[1], attempt)
             return await self._take_step(secret_id, *step)
 
-        todo = steps.connect(plan, secret_id, rejected or is_rejected_login, steps.credential)
-        return await steps.drive_async(todo, take)
+        todo = _connect.connect(attempt, secret_id, rejected or is_rejected_login, _connect.credential)
+        return await _steps.drive_async(todo, take)
 
     async def credential(
         self, secret_id: str, *, timeout: float | timedelta = 30, stages: Iterable[str] = STAGES
     ) -> Credential:
         """Return the credential `connect` would try first, as `SecretCache.credential` does."""
-        plan = self._plan(secret_id, list(stages), timeout)
-        todo = steps.first(plan, secret_id, steps.credential)
-        return await steps.drive_async(todo, lambda step: self._take_step(secret_id, *step))
+        attempt = self._connect_attempt(secret_id, list(stages), timeout)
+        todo = _connect.first(attempt, secret_id, _connect.credential)
+        return await _steps.drive_async(todo, lambda step: self._take_step(secret_id, *step))
 
     async def _take_step(self, secret_id: str, what: str, which: Any) -> Exception | None:
         try:
-            if what == steps.SLEEP:
+            if what == _connect.SLEEP:
                 await asyncio.sleep(which)
-            elif what == steps.READ:
+            elif what == _connect.READ:
                 await self._driver.read(secret_id, which, None)
             else:
-                await self._driver.refresh_now(secret_id, which, is_for_plan=True)
+                await self._driver.refresh_now(secret_id, which, is_for_attempt=True)
         except Exception as error:
             return error
         return None
@@ -264,20 +263,20 @@ class AsyncSecretCache(Configured):
         return value if value is not None else await self._driver.read(secret_id, stage, version_id)
 
 
-async def attempt(
-    fn: Callable[[Any], Any], credential: Any, plan: ConnectAttempt
+async def log_in(
+    fn: Callable[[Any], Any], credential: Any, attempt: ConnectAttempt
 ) -> tuple[Any, Exception | None]:
-    """Log in; return ``(connection, None)`` or ``(None, exception)``, the reply to `_steps.LOG_IN`."""
+    """Log in; return ``(connection, None)`` or ``(None, exception)``, the reply to `_connect.LOG_IN`."""
     outer = sys.exc_info()[1]
     try:
         made = fn(credential)
         if hasattr(made, "__await__"):
-            made = await asyncio.wait_for(made, plan.remaining)
+            made = await asyncio.wait_for(made, attempt.remaining)
         return made, None
     except Exception as error:
         forget_locals(error, outer)
-        timed_out = isinstance(error, (TimeoutError, asyncio.TimeoutError)) and plan.remaining <= 0
-        return None, steps.HANGS if timed_out else error
+        timed_out = isinstance(error, (TimeoutError, asyncio.TimeoutError)) and attempt.remaining <= 0
+        return None, _connect.HANGS if timed_out else error
 
 
 async def in_thread(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
@@ -313,34 +312,34 @@ class AsyncDriver:
     ) -> None:
         self._cache = weakref.ref(cache)
         self._reach = reach
-        self._too_long = steps.too_long(None if reach is None else reach.get())
+        self._too_long = _fetch.too_long(None if reach is None else reach.get())
         self._inline = inline
         self._lenient = lenient
-        self._tell: Callable[[list[Any]], None] = lambda events: None
+        self._dispatch: Callable[[list[Any]], None] = lambda events: None
         # The loop keeps weak references to tasks only.
         self._tasks: set[asyncio.Task[None]] = set()
         self._refresher: asyncio.Task[None] | None = None
-        self._news: asyncio.Event | None = None
+        self._wake_up: asyncio.Event | None = None
         self._pid = os.getpid()
 
-    def set_dispatch(self, tell: Callable[[list[Any]], None]) -> None:
+    def set_dispatch(self, dispatch: Callable[[list[Any]], None]) -> None:
         """Set the callback that receives events."""
-        self._tell = tell
+        self._dispatch = dispatch
 
     async def read(self, secret_id: str, stage: str | None, version_id: str | None) -> Any:
         """Read a version."""
         how = {"lenient": self._lenient, "inline": self._inline}
-        return await self._take(steps.read(self._alive(), secret_id, stage, version_id, **how))
+        return await self._take(_fetch.read(self._alive(), secret_id, stage, version_id, **how))
 
     async def refresh_now(
-        self, secret_id: str, stage: str | None = None, *, is_for_plan: bool = False
+        self, secret_id: str, stage: str | None = None, *, is_for_attempt: bool = False
     ) -> None:
         """Fetch a version now, whatever its age; raise what the fetch raises."""
         cache = self._alive()
         if self._reach is None:
-            await in_thread(cache._refresh, secret_id, stage, is_for_plan)
+            await in_thread(cache._refresh, secret_id, stage, is_for_attempt)
         else:
-            await self._take(steps.refresh(cache, secret_id, stage, is_for_plan=is_for_plan))
+            await self._take(_fetch.refresh(cache, secret_id, stage, is_for_attempt=is_for_attempt))
 
     async def prefetch_now(self, ids: list[str]) -> dict[str, BaseException]:
         """Fetch each secret; return the exceptions of those that failed, by id."""
@@ -355,8 +354,8 @@ class AsyncDriver:
 
     def wake(self) -> None:
         """Make the refresher, if there is one yet, check again what is due."""
-        if self._refresher is not None and self._news is not None:
-            _wake(self._refresher.get_loop(), self._news.set)
+        if self._refresher is not None and self._wake_up is not None:
+            _wake(self._refresher.get_loop(), self._wake_up.set)
 
     def close(self) -> None:
         """End the background work."""
@@ -365,8 +364,8 @@ class AsyncDriver:
 
     async def _run(self, permit: FetchPermit) -> None:
         try:
-            asking = steps.ask(permit, None, reading=False, too_long=self._too_long)
-            await steps.drive_async(asking, self._call)
+            asking = _fetch.ask(permit, None, reading=False, too_long=self._too_long)
+            await _steps.drive_async(asking, self._call)
         except Exception as exception:
             # Waiting readers get copies without the traceback, whose frames can hold a value.
             permit.fail(exception.with_traceback(None))
@@ -374,22 +373,22 @@ class AsyncDriver:
             # Does nothing once the permit has ended. After a cancellation, a waiting reader fetches again.
             permit.abandon()
         self._keep_fresh()
-        self._tell_all()
+        self._notify()
 
     async def _call(self, call: tuple[str, dict[str, str]]) -> Any:
         assert self._reach is not None
         # A coroutine method only makes its coroutine in the thread; an ordinary one does its work there.
-        response = await in_thread(steps.method(self._reach.get(), call[0]), **call[1])
+        response = await in_thread(_fetch.method(self._reach.get(), call[0]), **call[1])
         return await response if hasattr(response, "__await__") else response
 
-    async def _take(self, todo: Generator[steps._Step, Any, Any]) -> Any:
-        result = await steps.drive_async(todo, self._take_step)
-        self._tell_all()
+    async def _take(self, todo: Generator[_fetch._Step, Any, Any]) -> Any:
+        result = await _steps.drive_async(todo, self._take_step)
+        self._notify()
         return result
 
-    async def _take_step(self, step: steps._Step) -> bool | None:
+    async def _take_step(self, step: _fetch._Step) -> bool | None:
         what, which, patience = step
-        if what == steps.WAIT:
+        if what == _fetch.WAIT:
             return await _wait(which, patience)
         # The fetch runs in a separate task: cancelling a reader must not cancel a fetch that others wait for.
         self._spawn(self._run(which))
@@ -407,10 +406,10 @@ class AsyncDriver:
             return
         if task is None or task.done() or task.get_loop() is not loop or self._pid != os.getpid():
             self._pid = os.getpid()
-            self._news = asyncio.Event()
-            self._refresher = loop.create_task(_refresh(weakref.ref(self), self._news))
-        elif self._news is not None:
-            self._news.set()
+            self._wake_up = asyncio.Event()
+            self._refresher = loop.create_task(_refresh(weakref.ref(self), self._wake_up))
+        elif self._wake_up is not None:
+            self._wake_up.set()
 
     def _due(self) -> float | None:
         cache = self._cache()
@@ -421,10 +420,10 @@ class AsyncDriver:
             self._spawn(self._run(permit))
         return _LONGEST_PAUSE if pause is None else min(pause, _LONGEST_PAUSE)
 
-    def _tell_all(self) -> None:
+    def _notify(self) -> None:
         cache = self._cache()
         if self._reach is not None and cache is not None and (events := cache._take_events()):
-            self._tell(events)
+            self._dispatch(events)
 
     def _alive(self) -> BaseCache:
         cache = self._cache()
@@ -437,7 +436,7 @@ _LONGEST_PAUSE = 60.0
 """Seconds. Timers stop while a machine is suspended, so the refresher checks at least this often."""
 
 
-async def _refresh(ref: weakref.ref[AsyncDriver], news: asyncio.Event) -> None:
+async def _refresh(ref: weakref.ref[AsyncDriver], wake_up: asyncio.Event) -> None:
     """Keep a cache's secrets fresh until the cache is gone."""
     while True:
         driver = ref()
@@ -446,10 +445,10 @@ async def _refresh(ref: weakref.ref[AsyncDriver], news: asyncio.Event) -> None:
             return
         del driver
         try:
-            await asyncio.wait_for(news.wait(), pause)
+            await asyncio.wait_for(wake_up.wait(), pause)
         except (TimeoutError, asyncio.TimeoutError):
             pass
-        news.clear()
+        wake_up.clear()
 
 
 async def _wait(flight: Flight, patience: float | None) -> bool:

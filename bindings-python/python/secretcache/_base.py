@@ -231,10 +231,10 @@ class PlainCache(BaseCache):
         remembered for all callers, so a rotation costs one refused login, not one for each connection. `stages` limits
         which versions are tried.
         """
-        from . import _steps as steps
+        from . import _connect
 
-        plan = self._plan(secret_id, list(stages), timeout)
-        todo = steps.connect(plan, secret_id, rejected or is_rejected_login, steps.credential)
+        attempt = self._connect_attempt(secret_id, list(stages), timeout)
+        todo = _connect.connect(attempt, secret_id, rejected or is_rejected_login, _connect.credential)
         return self._take_steps(secret_id, todo, fn)
 
     def credential(
@@ -244,32 +244,32 @@ class PlainCache(BaseCache):
 
         It is the current version, unless `connect` has seen it refused.
         """
-        from . import _steps as steps
+        from . import _connect
 
-        plan = self._plan(secret_id, list(stages), timeout)
-        return self._take_steps(secret_id, steps.first(plan, secret_id, steps.credential))
+        attempt = self._connect_attempt(secret_id, list(stages), timeout)
+        return self._take_steps(secret_id, _connect.first(attempt, secret_id, _connect.credential))
 
     def _take_steps(
         self, secret_id: str, todo: Generator[Any, Any, Any], fn: Callable[[Any], Any] | None = None
     ) -> Any:
-        from . import _steps as steps
+        from . import _connect, _steps
 
         def take(step: tuple[str, Any]) -> Any:
-            if step[0] == steps.LOG_IN and fn is not None:
-                return steps.attempt(fn, step[1])
+            if step[0] == _connect.LOG_IN and fn is not None:
+                return _connect.log_in(fn, step[1])
             return self._take_step(secret_id, *step)
 
-        return steps.drive(todo, take)
+        return _steps.drive(todo, take)
 
     def _take_step(self, secret_id: str, what: str, which: Any) -> Exception | None:
         import time
 
-        from . import _steps as steps
+        from . import _connect
 
         try:
-            if what == steps.SLEEP:
+            if what == _connect.SLEEP:
                 time.sleep(which)
-            elif what == steps.READ:
+            elif what == _connect.READ:
                 self._get_value(secret_id, which)
             else:
                 self._refresh(secret_id, which, True)

@@ -199,10 +199,10 @@ class SecretCache(Configured, PlainCache):
         max_age: float | timedelta | None = None,
     ) -> Any:
         # `get_secret_field` calls this if the field is not in memory.
-        from . import _steps as steps
+        from . import _fields
 
         which: Any = {"version_id": version_id, "max_age": max_age}
-        return steps.pick(secret_id, self.get_secret_value(secret_id, version_stage, **which), field)
+        return _fields.pick(secret_id, self.get_secret_value(secret_id, version_stage, **which), field)
 
     _signatures = BaseCache._signatures | {"_read_field": _read_field}
 

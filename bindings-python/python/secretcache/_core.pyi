@@ -1,27 +1,40 @@
 # The extension module: private to the two packages.
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Literal, final
+from typing import Any, Final, Literal, final
 
 from typing_extensions import Self, disjoint_base
 
 __all__ = [
+    "DUE",
+    "FOLLOWER",
+    "HIT",
+    "LEADER",
+    "SUPERSEDED",
     "Cache",
-    "Flight",
     "ConnectAttempt",
-    "SecretValue",
     "FetchPermit",
+    "Flight",
+    "SecretValue",
     "Watch",
     "__version__",
     "iam_login",
+    "is_retryable",
     "says_login_refused",
     "shutdown",
 ]
 
 __version__: str
 
+HIT: Final = "hit"
+DUE: Final = "due"
+LEADER: Final = "leader"
+FOLLOWER: Final = "follower"
+SUPERSEDED: Final = "superseded"
+
 def shutdown(patience: float) -> None: ...
 def says_login_refused(message: str, code: str | None = None) -> bool: ...
+def is_retryable(kind: str) -> bool: ...
 def iam_login(
     service: str,
     user: str,
@@ -126,7 +139,7 @@ class Cache:
     def _part_of(self, secret_id: str, value: SecretValue, is_binary: bool) -> Any: ...
     def _prefetch(self, ids: list[str]) -> dict[str, BaseException]: ...
     def _refresh(
-        self, secret_id: str, version_stage: str | None = None, is_for_plan: bool = False
+        self, secret_id: str, version_stage: str | None = None, is_for_attempt: bool = False
     ) -> None: ...
     def _is_older(
         self,
@@ -139,11 +152,11 @@ class Cache:
     def _give_up(
         self, id: str, stage: str | None, version_id: str | None, flight: Flight
     ) -> SecretValue | None: ...
-    def _plan(self, id: str, stages: list[str], timeout: float | timedelta) -> ConnectAttempt: ...
+    def _connect_attempt(self, id: str, stages: list[str], timeout: float | timedelta) -> ConnectAttempt: ...
     def _mark(self) -> int: ...
     def _force(
-        self, id: str, stage: str | None, mark: int, is_for_plan: bool
-    ) -> tuple[Literal["lead"], FetchPermit, Flight] | tuple[Literal["follow", "behind"], Flight]: ...
+        self, id: str, stage: str | None, mark: int, is_for_attempt: bool
+    ) -> tuple[Literal["leader"], FetchPermit, Flight] | tuple[Literal["follower", "superseded"], Flight]: ...
     def _due(self) -> tuple[list[FetchPermit], float | None]: ...
     def _take_events(self) -> list[tuple[str, bool, str, tuple[Any, ...]]]: ...
 
@@ -167,12 +180,7 @@ class ConnectAttempt:
     def rejected(self, value: SecretValue, version_stage: str) -> None: ...
     @property
     def remaining(self) -> float: ...
-    @property
-    def tried(self) -> list[tuple[str, str]]: ...
-    @property
-    def tried_text(self) -> str: ...
-    @property
-    def last_error(self) -> BaseException | None: ...
+    def failure(self) -> tuple[Any, ...]: ...
 
 @final
 class FetchPermit:

@@ -108,12 +108,22 @@ def own(value: Any) -> Any:
 
 
 class LoginRejectedError(SecretCacheError):
-    """No version of the secret logs in. ``__cause__`` is the driver's last error."""
+    """No version of the secret logs in.
+
+    ``__cause__`` is the driver's last error; None if every refusal was in an earlier attempt.
+    """
 
     kind = "login_rejected"
 
     tried: list[tuple[str, str]]
     """The versions refused, in order: staging label and version id."""
+    _retryable = True
+    """What the core says; this default is for programs that raise the error themselves."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether another attempt may help soon: if a rotation is in progress, its next step makes a version work."""
+        return self._retryable
 
 
 def is_rejected_login(error: BaseException) -> bool:
@@ -134,7 +144,7 @@ def is_rejected_login(error: BaseException) -> bool:
     return _core.says_login_refused(said(error), None if code is None else str(code))
 
 
-def said(error: BaseException | None) -> str:
+def said(error: BaseException) -> str:
     """Return the text of an error, without characters that cannot be encoded as UTF-8."""
     try:
         return str(error).encode(errors="replace").decode()

@@ -108,8 +108,8 @@ class Dispatcher:
 
     def __call__(self, events: list[tuple[str, bool, str, tuple[Any, ...]]]) -> None:
         """Log events and pass them to listeners; `events` are tuples from the extension module."""
-        for kind, loud, text, fields in events:
-            if loud:
+        for kind, should_warn, text, fields in events:
+            if should_warn:
                 _log().warning("%s", text)
             for listener in tuple(self._listeners.get(kind, ())):
                 try:

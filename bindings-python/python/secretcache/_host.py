@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections import deque
 
-from . import _steps as steps
+from . import _fetch, _steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,20 +31,20 @@ class HostDriver:
         self._cache = weakref.ref(cache)  # the cache holds the driver
         self._reach = reach
         self._hook = hook
-        self._too_long = steps.too_long(reach.get())
+        self._too_long = _fetch.too_long(reach.get())
         self._inline = inline
         self._lenient = lenient
         self._refresher: Refresher | None = None
-        self._tell: Callable[[list[Any]], None] = lambda events: None
+        self._dispatch: Callable[[list[Any]], None] = lambda events: None
 
-    def set_dispatch(self, tell: Callable[[list[Any]], None]) -> None:
+    def set_dispatch(self, dispatch: Callable[[list[Any]], None]) -> None:
         """Set the callback that receives events."""
-        self._tell = tell
+        self._dispatch = dispatch
 
     def read(self, secret_id: str, stage: str | None, version_id: str | None) -> SecretValue | None:
         """Read a version; None if there is no such version and the cache is lenient about it."""
         how = {"lenient": self._lenient, "inline": self._inline}
-        return self._take(steps.read(self._alive(), secret_id, stage, version_id, **how), reading=True)
+        return self._take(_fetch.read(self._alive(), secret_id, stage, version_id, **how), reading=True)
 
     def read_through_hook(self, secret_id: str, stage: str | None, version_id: str | None, field: str) -> Any:
         """Read one field of a stored response, converted by the hook."""
@@ -53,11 +53,11 @@ class HostDriver:
 
     def response(self, secret_id: str, stage: str | None, version_id: str | None) -> Any:
         """Read the whole response of GetSecretValue, through the hook if there is one."""
-        return steps.through_hook(self._hook, self.read(secret_id, stage, version_id))
+        return _fetch.through_hook(self._hook, self.read(secret_id, stage, version_id))
 
-    def refresh(self, secret_id: str, stage: str | None, is_for_plan: bool) -> None:
+    def refresh(self, secret_id: str, stage: str | None, is_for_attempt: bool) -> None:
         """Fetch a version now, whatever its age; raise what the client raises."""
-        self._take(steps.refresh(self._alive(), secret_id, stage, is_for_plan=is_for_plan))
+        self._take(_fetch.refresh(self._alive(), secret_id, stage, is_for_attempt=is_for_attempt))
 
     def prefetch(self, ids: list[str]) -> dict[str, BaseException]:
         """Read each secret; return the exceptions of those that failed, by id."""
@@ -73,8 +73,8 @@ class HostDriver:
         """Call the client and end the permit, whatever happens. `reading`: a reader in this thread waits for it."""
         try:
             client = self._reach.get()
-            asking = steps.ask(permit, self._hook, reading=reading, too_long=self._too_long)
-            steps.drive(asking, lambda call: steps.method(client, call[0])(**call[1]))
+            asking = _fetch.ask(permit, self._hook, reading=reading, too_long=self._too_long)
+            _steps.drive(asking, lambda call: _fetch.method(client, call[0])(**call[1]))
         except Exception as exception:
             # Waiting readers get copies without the traceback, whose frames can hold a value.
             permit.fail(exception.with_traceback(None))
@@ -83,14 +83,14 @@ class HostDriver:
             permit.abandon()
         if not self._inline:
             self._running().wake()
-        self.tell()
+        self.notify()
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Pass the cache's pending events to the callback."""
         cache = self._cache()
         events = cache._take_events() if cache is not None else []
         if events:
-            self._tell(events)
+            self._dispatch(events)
 
     def due(self) -> tuple[list[FetchPermit], float | None] | None:
         """Return the permits that are due, and seconds until the next; None once the cache is gone."""
@@ -107,19 +107,19 @@ class HostDriver:
         if self._refresher is not None:
             self._refresher.stop()
 
-    def _take(self, todo: Generator[steps._Step, Any, Any], *, reading: bool = False) -> Any:
-        def take(step: steps._Step) -> bool | None:
+    def _take(self, todo: Generator[_fetch._Step, Any, Any], *, reading: bool = False) -> Any:
+        def take(step: _fetch._Step) -> bool | None:
             what, which, patience = step
-            if what == steps.WAIT:
+            if what == _fetch.WAIT:
                 return _wait(which, patience)
-            if what == steps.RUN:
+            if what == _fetch.RUN:
                 self.run(which, reading=reading)
             else:
                 self._running().submit(which)
             return None
 
-        result = steps.drive(todo, take)
-        self.tell()
+        result = _steps.drive(todo, take)
+        self.notify()
         return result
 
     def _running(self) -> Refresher:
@@ -140,7 +140,7 @@ class Refresher:
 
     def __init__(self, driver: HostDriver) -> None:
         self._pid = os.getpid()
-        self._news = threading.Condition()
+        self._wake_up = threading.Condition()
         self._permits: deque[FetchPermit] = deque()
         self._stopped = False
         self._awake = False
@@ -156,16 +156,16 @@ class Refresher:
 
     def submit(self, permit: FetchPermit) -> None:
         """Queue a permit for this thread."""
-        with self._news:
+        with self._wake_up:
             self._permits.append(permit)
             self._awake = True
-            self._news.notify()
+            self._wake_up.notify()
 
     def wake(self) -> None:
         """Make the thread check again what is due."""
-        with self._news:
+        with self._wake_up:
             self._awake = True
-            self._news.notify()
+            self._wake_up.notify()
 
     def stop(self) -> None:
         """End the thread once its current call returns."""
@@ -182,9 +182,9 @@ class Refresher:
             if pause is None:
                 return
             del driver
-            with self._news:
+            with self._wake_up:
                 if not self._awake:
-                    self._news.wait(pause)
+                    self._wake_up.wait(pause)
                 self._awake = False
 
     def _work(self, driver: HostDriver) -> float | None:

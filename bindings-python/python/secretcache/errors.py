@@ -11,6 +11,8 @@ is derived from the client's class and from the one in this module.
 
 from __future__ import annotations
 
+from . import _core
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, ClassVar
@@ -30,6 +32,11 @@ class SecretCacheError(Exception):
         Exception.__init__(self, message)
         if secret_id is not None:
             self.secret_id = secret_id
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the call can succeed if you retry it soon. The cache itself always retries."""
+        return _core.is_retryable(self.kind)
 
     def __str__(self) -> str:
         return _named(self, str(self.args[0]) if self.args else "")

@@ -92,6 +92,7 @@ async def main(ids: Iterable[str]) -> str:
         except LoginRejectedError as error:
             return str(error.tried)
         except SecretCacheError as error:
+            assert_type(error.retryable, bool)
             return error.kind
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from secretcache import _steps as steps
+from secretcache import _connect, _fields
 from secretcache.errors import FieldNotFoundError
 
 from ._login import Login
@@ -63,11 +63,11 @@ class Key:
 
     def first(self) -> Generator[Any, Any, Sent]:
         """Return the steps that find the key to send first, as a `Sent`."""
-        return steps.first(self.login.plan(), self.login.secret_id, self._read)
+        return _connect.first(self.login.attempt(), self.login.secret_id, self._read)
 
     def steps(self) -> Generator[Any, Any, Any]:
         """Return the steps of one request; each login sends it with one key, a `Sent`."""
-        return steps.connect(self.login.plan(), self.login.secret_id, _is_refused, self._read)
+        return _connect.connect(self.login.attempt(), self.login.secret_id, _is_refused, self._read)
 
     def put_into(self, request: Any, key: Sent) -> None:
         """Set the header of a request."""
@@ -80,10 +80,10 @@ class Key:
     def _read(self, secret_id: str, value: SecretValue, stage: str) -> Sent:
         if self._field is None:
             return self._sent(value.secret_string or "", value)
-        if not isinstance(steps.fields(secret_id, value).get(self._field), str):
+        if not isinstance(_fields.fields(secret_id, value).get(self._field), str):
             text = f"secret {secret_id!r} has no string in field {self._field!r}"
             raise FieldNotFoundError(text, secret_id=secret_id)
-        return self._sent(steps.fields(secret_id, value)[self._field], value)
+        return self._sent(_fields.fields(secret_id, value)[self._field], value)
 
     def _sent(self, key: str, value: SecretValue) -> Sent:
         return Sent(key if self._scheme is None else f"{self._scheme} {key}", value.version_id or "")

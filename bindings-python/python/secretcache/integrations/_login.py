@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from secretcache import _steps as steps
+from secretcache import _connect, _steps
 from secretcache._base import STAGES
 from secretcache._credential import Credential, is_rejected_login
 
@@ -52,33 +52,33 @@ class Login:
             raise TypeError(f"{', '.join(given)}: {NOT_YOURS}")
         return cls(cache, secret_id, **{name: options.pop(name) for name in OPTIONS if name in options})
 
-    def plan(self) -> ConnectAttempt:
+    def attempt(self) -> ConnectAttempt:
         """Start an attempt to log in."""
-        return self.cache._plan(self.secret_id, self.stages, self.login_timeout)
+        return self.cache._connect_attempt(self.secret_id, self.stages, self.login_timeout)
 
     def connect(self, fn: Callable[[Credential], Any]) -> tuple[Any, str]:
         """Log in; return what `fn` returns, and the id of the version that logged in."""
         if self.is_asynchronous:
             raise TypeError(_NEEDS_SYNCHRONOUS)
-        todo = steps.connect(self.plan(), self.secret_id, self.rejected, steps.credential)
+        todo = _connect.connect(self.attempt(), self.secret_id, self.rejected, _connect.credential)
         return self.cache._take_steps(self.secret_id, todo, _with_version(fn))
 
     async def connect_async(self, fn: Callable[[Credential], Any]) -> tuple[Any, str]:
         """Log in as `connect` does. `fn` is a coroutine function; the cache may be synchronous or asynchronous."""
-        from secretcache._aio import attempt
+        from secretcache._aio import log_in
 
         async def with_version(credential: Credential) -> tuple[Any, str]:
             return await fn(credential), credential.version_id or ""
 
-        plan = self.plan()
+        attempt = self.attempt()
 
         async def take(step: tuple[str, Any]) -> Any:
-            if step[0] == steps.LOG_IN:
-                return await attempt(with_version, step[1], plan)
+            if step[0] == _connect.LOG_IN:
+                return await log_in(with_version, step[1], attempt)
             return await self.take_step(step)
 
-        todo = steps.connect(plan, self.secret_id, self.rejected, steps.credential)
-        return await steps.drive_async(todo, take)
+        todo = _connect.connect(attempt, self.secret_id, self.rejected, _connect.credential)
+        return await _steps.drive_async(todo, take)
 
     def connect_awaiting(
         self, fn: Callable[[Credential], Any], await_: Callable[[Any], Any]
@@ -86,24 +86,24 @@ class Login:
         """Log in as `connect` does. `fn` is an ordinary function; it runs in a greenlet, where `await_` awaits."""
 
         def take(step: tuple[str, Any]) -> Any:
-            if step[0] == steps.LOG_IN:
-                return steps.attempt(_with_version(fn), step[1])
+            if step[0] == _connect.LOG_IN:
+                return _connect.log_in(_with_version(fn), step[1])
             return await_(self.take_step(step))
 
-        todo = steps.connect(self.plan(), self.secret_id, self.rejected, steps.credential)
-        return steps.drive(todo, take)
+        todo = _connect.connect(self.attempt(), self.secret_id, self.rejected, _connect.credential)
+        return _steps.drive(todo, take)
 
     def first(self) -> Credential:
         """Return the credential that a login would try first."""
         if self.is_asynchronous:
             raise TypeError(_NEEDS_SYNCHRONOUS)
-        todo = steps.first(self.plan(), self.secret_id, steps.credential)
+        todo = _connect.first(self.attempt(), self.secret_id, _connect.credential)
         return self.cache._take_steps(self.secret_id, todo)
 
     async def first_async(self) -> Credential:
         """Return the same as `first`. The cache may be synchronous or asynchronous."""
-        todo = steps.first(self.plan(), self.secret_id, steps.credential)
-        return await steps.drive_async(todo, self.take_step)
+        todo = _connect.first(self.attempt(), self.secret_id, _connect.credential)
+        return await _steps.drive_async(todo, self.take_step)
 
     async def take_step(self, step: tuple[str, Any]) -> Exception | None:
         """Take any step but a login, without blocking the event loop."""
@@ -113,7 +113,7 @@ class Login:
 
         if self.is_asynchronous:
             result: Any = await self.cache._take_step(self.secret_id, *step)
-        elif step[0] == steps.SLEEP:
+        elif step[0] == _connect.SLEEP:
             await asyncio.sleep(step[1])
             result = None
         else:

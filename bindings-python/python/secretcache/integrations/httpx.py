@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import httpx
 
-from secretcache import _steps as steps
+from secretcache import _connect, _steps
 from secretcache._credential import LoginRejectedError
 
 from ._http import Key, Refused
@@ -27,7 +27,8 @@ class ApiKeyAuth(httpx.Auth):
     key is sent: by default as ``Authorization: Bearer …``; with scheme None, the header is the key alone. If no
     version is accepted, the caller gets the last response. A body that cannot be sent twice (a stream) is sent once.
     `rejected` is a function that returns whether a response refuses the key; by default, status 401 does.
-    With a client for asyncio, the cache may be synchronous or asynchronous.
+    With a client for asyncio, the cache may be synchronous or asynchronous. A client that follows redirects
+    (``follow_redirects=True``) sends any header but Authorization to other hosts too.
     """
 
     def __init__(
@@ -45,35 +46,33 @@ class ApiKeyAuth(httpx.Auth):
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Send the request with one version after another until one is accepted."""
         login, todo = self._key.login, self._key.steps()
+        reply: Any = None
         try:
-            step, _ = steps.advance(todo, None)
-            while step is not None:
-                if step[0] == steps.LOG_IN:
-                    self._key.put_into(request, step[1])
-                    step = self._after(todo, request, (yield request))
-                else:
-                    step, _ = steps.advance(todo, login.cache._take_step(login.secret_id, *step))
+            while key := login.cache._take_steps(login.secret_id, _connect.to_login(todo, reply)):
+                self._key.put_into(request, key)
+                reply = self._reply(request, (yield request))
+                if reply is None:
+                    return
         except LoginRejectedError:
             return  # the caller gets the last response
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Do the same for asyncio."""
         login, todo = self._key.login, self._key.steps()
+        reply: Any = None
         try:
-            step, _ = steps.advance(todo, None)
-            while step is not None:
-                if step[0] == steps.LOG_IN:
-                    self._key.put_into(request, step[1])
-                    step = self._after(todo, request, (yield request))
-                else:
-                    step, _ = steps.advance(todo, await login.take_step(step))
+            while key := await _steps.drive_async(_connect.to_login(todo, reply), login.take_step):
+                self._key.put_into(request, key)
+                reply = self._reply(request, (yield request))
+                if reply is None:
+                    return
         except LoginRejectedError:
             return  # the caller gets the last response
 
-    def _after(self, todo: Generator[Any, Any, Any], request: httpx.Request, response: httpx.Response) -> Any:
-        """Return the step after a response; None if the caller gets this response."""
+    def _reply(
+        self, request: httpx.Request, response: httpx.Response
+    ) -> tuple[httpx.Response | None, Refused | None] | None:
+        """Return the reply to the login that a response ends; None if the request cannot be sent again."""
         if not self._key.refuses(response):
-            return steps.advance(todo, (response, None))[0]
-        if not isinstance(request.stream, httpx.ByteStream):
-            return None
-        return steps.advance(todo, (None, Refused(response)))[0]
+            return response, None
+        return (None, Refused(response)) if isinstance(request.stream, httpx.ByteStream) else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pydantic_settings import InitSettingsSource
 
-from secretcache import _steps as steps
+from secretcache import _fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class SecretSource(InitSettingsSource):
     def __init__(self, settings_cls: type[BaseSettings], cache: SecretCache, secret_id: str) -> None:
         self._secret_id = secret_id
         value = cache.get_secret_value(secret_id)
-        super().__init__(settings_cls, dict(steps.fields(secret_id, value)))
+        super().__init__(settings_cls, dict(_fields.fields(secret_id, value)))
 
     def __repr__(self) -> str:
         return f"SecretSource(secret_id={self._secret_id!r})"

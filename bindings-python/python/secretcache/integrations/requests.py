@@ -27,7 +27,7 @@ _REDIRECTS = requests.sessions.SessionRedirectMixin()
 
 
 def _is_elsewhere(url: str, other: str | None) -> bool:
-    return bool(_REDIRECTS.should_strip_auth(url, other))
+    return bool(_REDIRECTS.should_strip_auth(url, other or ""))
 
 
 class ApiKeyAuth(requests.auth.AuthBase):
