@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import documents
+import hcl2
 import pytest
 import stack as stacks
 from accounts import ACCOUNT, REGION
@@ -92,6 +93,17 @@ def test_policies_of_the_module_are_those_of_the_template(has_master: bool, has_
     for name, document in same.items():
         text = (documents.POLICIES / name).read_text()
         assert documents.normal(documents.filled(text, given)) == documents.normal(document), name
+
+
+def test_the_call_of_the_module_that_is_documented_has_its_variables() -> None:
+    page = (DEPLOY / "README.md").read_text()
+    (text,) = re.findall(r"^```hcl\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    ((_, call),) = hcl2.loads(text)["module"][0].items()
+    given = {name for name in call if not name.startswith("__")}
+    variables = {unquoted(name): body for each in module()["variable"] for name, body in each.items()}
+    required = {name for name, body in variables.items() if "default" not in body}
+    assert required <= given - {"source"} <= variables.keys()
+    assert unquoted(call["source"]).endswith("/deploy/terraform")
 
 
 # Services that send no source in their requests: deploy/README.md, "Which services may use what".

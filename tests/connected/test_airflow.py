@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import time
+from configparser import ConfigParser
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -153,9 +154,12 @@ def test_airflow_reads_from_memory_and_sees_a_rotation(
 ) -> None:
     client.create_secret(Name="read/shop", SecretString="postgres://app:one@db.example")
     client.create_secret(Name="read/colour", SecretString="blue")
-    options = {"connections_prefix": "read", "variables_prefix": "read", "refresh_interval": 1}
+    documented = settings()
+    options = json.loads(documented["backend_kwargs"])
+    assert options.keys() == {"connections_prefix", "refresh_interval"}
+    options |= {"connections_prefix": "read", "variables_prefix": "read", "refresh_interval": 1}
     environment = environment_of_airflow | {
-        "AIRFLOW__SECRETS__BACKEND": "secretcache.integrations.airflow.secrets_manager.SecretsManagerBackend",
+        "AIRFLOW__SECRETS__BACKEND": documented["backend"],
         "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(options),
     }
     program = subprocess.Popen(
@@ -184,10 +188,22 @@ def test_airflow_reads_from_memory_and_sees_a_rotation(
         program.stdin.close()
 
 
+PAGE = (ROOT / "docs" / "staying-connected.md").read_text()
+
+
+def settings() -> dict[str, str]:
+    """Return the page's settings for the secrets backend."""
+    (text,) = re.findall(r"^```ini\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    parser = ConfigParser(interpolation=None)
+    parser.read_string(text)
+    return dict(parser["secrets"])
+
+
 def examples() -> list[str]:
     """Return the page's examples for Airflow: the metadata database, and a hook."""
-    page = (ROOT / "docs" / "staying-connected.md").read_text()
-    return re.findall(r"^```py\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```py\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(found) == 2
+    return found
 
 
 def test_the_example_for_the_metadata_database_runs_as_it_is_written(

@@ -27,7 +27,7 @@ from tortoise.context import TortoiseContext
 DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "bindings-python" / "README.md",
-    # The omitted page's examples are parts of test suites, which `tests/local/test_plugin.py` runs, and of containers.
+    # The omitted page's examples are parts of test suites, which `tests/local/test_documentation.py` runs.
     *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name != "local-endpoint.md"),
 )
 USER, PASSWORD = "documented", "hunter2"

@@ -1,5 +1,6 @@
-//! Every parser of untrusted bytes, as a function of those bytes that must not panic. The tests run them on the seeds
-//! in `tests/fuzz/seeds` and on variations of those; `make fuzz-parsers` searches for more.
+//! Parsers of untrusted bytes, each as a function of those bytes that must not panic. The tests run them on the seeds
+//! in `tests/fuzz/seeds` and on variations of those; `make fuzz-parsers` searches for more. docs/security/review.md says
+//! which parsers are not here.
 
 use jiff::Timestamp;
 use rand::SeedableRng;

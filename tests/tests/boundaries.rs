@@ -73,6 +73,27 @@ fn crates_depend_in_one_direction() {
     }
 }
 
+/// cargo only warns if a manifest includes a file that does not exist, and packs the crate without it.
+#[test]
+fn every_file_that_a_published_crate_includes_exists() {
+    let metadata = output(env!("CARGO"), &["metadata", "--format-version=1", "--no-deps", "--offline"]);
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let published: Vec<_> = packages.iter().filter(|package| package["publish"].is_null()).collect();
+    assert_eq!(published.len(), 5, "secretcache, and its crates for rotation, access, local and cli");
+    for package in published {
+        let name = package["name"].as_str().unwrap();
+        let manifest = Path::new(package["manifest_path"].as_str().unwrap());
+        let text = fs::read_to_string(manifest).unwrap();
+        let list = text.split_once("\ninclude = [").unwrap_or_else(|| panic!("{name} has no `include`")).1;
+        let mut files: Vec<_> = list.split(']').next().unwrap().split('"').skip(1).step_by(2).collect();
+        files.push(package["readme"].as_str().unwrap_or_else(|| panic!("{name} has no README.md")));
+        for file in files {
+            assert!(manifest.with_file_name(file).exists(), "{name} includes {file}, which does not exist");
+        }
+    }
+}
+
 /// tokio's features `signal` and `process` add a pipe and a process-wide `SIGCHLD` handler to every runtime, even in
 /// libraries that use neither. A forked child would then read from a descriptor that is no longer its own.
 #[test]
