@@ -66,6 +66,7 @@ wheel-cli: dist/cli/notices ## Build the Python wheel of the command: dist/cli/*
 	cp -R dist/cli/notices cli/notices
 	$(BUILD_TOOLS) $(REPRODUCIBLE) maturin build --release $(LOCKED) --target $(HOST) $(PORTABLE) --out dist/cli \
 		--manifest-path cli/Cargo.toml
+	$(if $(PORTABLE),$(BUILD_TOOLS) auditwheel show dist/cli/*.whl | grep manylinux_$(subst .,_,$(GLIBC)) > /dev/null)
 	$(COMPLETE) dist/cli/*.whl
 
 npm-cli: dist/cli/notices $(COMMAND_RULE) ## Pack the npm packages of the command: dist/cli/*.tgz
@@ -126,7 +127,7 @@ reproduce: $(VENV)/build/.stamp ## Build everything in two folders and compare t
 test-install: venv-tests servers build
 	$(PYTEST) tests/local/test_install.py
 
-release-check: ## Check everything that a release needs, without publishing (an hour or more)
+release-check: ## Check what a release needs as far as one machine can, without publishing (an hour or more)
 	@$(STEP) 1/7 "checking versions and changelog" packaging/version.py --ready
 	@$(STEP) 2/7 "packing and compiling the crates" $(MAKE) crates
 	@$(STEP) 3/7 "packing Python's sources, and installing them with pip alone" $(MAKE) test-sdist

@@ -3,10 +3,10 @@
 
 Writes into FOLDER, for the crate PACKAGE built with these options (such as --no-default-features --features lambda):
 
-    sbom.cdx.json             the crates that are linked in, as CycloneDX 1.6, with licences and checksums
+    sbom.cdx.json             the crates that are linked in, with licences and checksums, and the compiler (CycloneDX)
     THIRD-PARTY-NOTICES.txt   their licence texts, taken from the crates themselves
 
-The same sources give the same files. It needs no network, because cargo already has the sources.
+The same sources and compiler give the same files. It needs no network, because cargo already has the sources.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import uuid
 from pathlib import Path
 
 from cyclonedx.contrib.license.factories import LicenseFactory
-from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
+from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
@@ -54,6 +54,12 @@ def cargo(*arguments: str) -> str:
         ["cargo", *arguments, "--locked"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
     )
     return done.stdout
+
+
+def compiler() -> str:
+    """Return the compiler's name and version, such as `rustc 1.95.0 (59807616e 2026-04-14)`."""
+    done = subprocess.run(["rustc", "--version"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.strip()
 
 
 Crate = tuple[str, str]
@@ -105,6 +111,8 @@ def sbom(ours: dict, linked: list[dict], uses: dict[Crate, set[Crate]]) -> str:
         ),
     )
     bom.metadata.component = root
+    # Whoever wants to build the same bytes needs the same compiler.
+    bom.metadata.properties.add(Property(name="secretcache:compiler", value=compiler()))
     bom.metadata.timestamp = datetime.datetime.fromtimestamp(
         int(os.environ.get("SOURCE_DATE_EPOCH", "315532800")), datetime.timezone.utc
     )
