@@ -11,6 +11,7 @@ LOCKED := $(if $(CI),--locked)
 NODE := bindings-node
 DENY := target/tools/bin/cargo-deny
 HACK := target/tools/bin/cargo-hack
+SEMVER := target/tools/bin/cargo-semver-checks
 MUTANTS := target/tools/bin/cargo-mutants
 CBINDGEN := target/tools/bin/cbindgen
 MDBOOK := target/tools/bin/mdbook

@@ -1,6 +1,6 @@
 ##@ One language's checks
-.PHONY: lint-rust lint-docs lint-features lint-interfaces lint-dependencies lint-python lint-node lint-c lint-recipes lint-workflows lint-commits lint-version
-lint-rust: lint-docs lint-features lint-interfaces ## Check Rust: format, clippy, unsafe places, and rustdoc with and without default features
+.PHONY: lint-rust lint-docs lint-features lint-interfaces lint-semver lint-dependencies lint-python lint-node lint-c lint-recipes lint-workflows lint-commits lint-version
+lint-rust: lint-docs lint-features lint-interfaces lint-semver ## Check Rust: format, clippy, unsafe places, and rustdoc with and without default features
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path tests/pools/Cargo.toml
 	tests/tools/unsafe-code --check
@@ -8,7 +8,7 @@ lint-rust: lint-docs lint-features lint-interfaces ## Check Rust: format, clippy
 
 lint-docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet $(LOCKED)
-	RUSTDOCFLAGS="-D warnings" cargo doc --package secretcache --no-default-features --no-deps --quiet $(LOCKED)
+	RUSTDOCFLAGS="-D warnings" cargo doc --package secretcache --package secretcache-rotation --no-default-features --no-deps --quiet $(LOCKED)
 
 # Each feature alone, none and all; then the core's tests without its driver.
 lint-features: $(HACK) ## Check that every feature compiles alone
@@ -18,6 +18,13 @@ lint-features: $(HACK) ## Check that every feature compiles alone
 
 lint-interfaces: ## Compare the types of other crates in public interfaces with the list of allowed ones
 	RUSTFLAGS="-D warnings" tests/tools/foreign-types secretcache secretcache-rotation secretcache-access
+
+# The tool does not know that `secretcache::host` may change between minor versions, and reports that too.
+lint-semver: ## Compare the crates' interfaces with those of the last tag, as semantic versioning demands
+	@tag=$$(git describe --tags --abbrev=0 2> /dev/null) || { echo "lint-semver: no tag yet, so there is nothing to compare with"; exit 0; }; \
+	$(MAKE) $(SEMVER); \
+	PATH=$(CURDIR)/target/tools/bin:$$PATH cargo semver-checks --baseline-rev $$tag \
+		--package secretcache --package secretcache-rotation --package secretcache-access --package secretcache-local
 
 lint-dependencies: $(DENY) ## Check for banned licences and crates, and that lock files match their manifests
 	$(DENY) --log-level error check bans licenses
@@ -48,12 +55,13 @@ lint-c: c-tools servers $(VENV)/lint/.stamp ## Check C and C++: clang-format, an
 lint-recipes: c-tools $(VENV)/lint/.stamp build ## Try the Conan recipe with the debug build
 	packaging/conan/try $(VENV)/lint/bin/conan target/debug
 
-lint-workflows: $(VENV)/lint/.stamp ## Check workflows and action (schemas, pinned actions, least privilege, injection) and container files
+lint-workflows: $(VENV)/lint/.stamp ## Check workflows and action (schemas, pinned actions, least privilege, injection), container files and vcpkg.json
 	$(VENV)/lint/bin/zizmor --quiet --offline --min-severity low .github
 	$(VENV)/lint/bin/hadolint local/Dockerfile
 	$(VENV)/lint/bin/check-jsonschema --builtin-schema vendor.compose-spec local/compose.yaml
 	$(VENV)/lint/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	$(VENV)/lint/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/lint/bin/check-jsonschema --schemafile packaging/vcpkg.schema.json packaging/vcpkg/secretcache/vcpkg.json
 
 lint-commits: ## Check the subjects of new commits: `area: what changes`, at most 72 characters
 	tests/tools/commit-subjects

@@ -95,7 +95,7 @@ fuzz-c: ## Fuzz the C interface with random calls, guided by coverage
 	target/fuzz/debug/calls $(FUZZ) target/fuzz/corpus/calls
 
 PARSERS ?= $(notdir $(wildcard tests/fuzz/seeds/*))
-fuzz-parsers: ## Fuzz every parser of untrusted input, guided by coverage (PARSERS="schedule secret")
+fuzz-parsers: ## Fuzz parsers of untrusted input, guided by coverage (PARSERS="schedule secret")
 	$(call fuzz-build,tests/fuzz)
 	for parser in $(PARSERS); do \
 		mkdir -p target/fuzz/corpus/$$parser; \

@@ -65,3 +65,4 @@ $(MDBOOK): ; $(call cargo-tool,mdbook@0.5.4 --no-default-features --features sea
 $(CBINDGEN): ; $(call cargo-tool,cbindgen@0.29.4)
 $(MUTANTS): ; $(call cargo-tool,cargo-mutants@27.1.0)
 $(HACK): ; $(call cargo-tool,cargo-hack@0.6.46)
+$(SEMVER): ; $(call cargo-tool,cargo-semver-checks@0.51.0)
