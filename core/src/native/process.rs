@@ -25,17 +25,13 @@ fn watch_forks() {
         #[cfg(unix)]
         {
             extern "C" fn in_child() {
-                count_fork();
+                GENERATION.fetch_add(1, Ordering::Relaxed);
             }
             // SAFETY: the handler only adds to an atomic, which is safe in a forked child. It stays valid: libraries
             // with fork handlers are not unloaded.
             unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
         }
     }
-}
-
-pub(crate) fn count_fork() {
-    GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
 /// A number that differs between processes and between calls, also right after a fork.
