@@ -70,7 +70,7 @@ test-node: node-tools servers c-tools target/node/26/.stamp target/local-node/.s
 	cd $(NODE) && $(NODE_TESTS) $$(ls test/*.test.mjs)
 	cd $(NODE) && PATH=$(CURDIR)/target/node/26/node_modules/node/bin:$$PATH $(NODE_TESTS) test/smoke.test.mjs
 
-test-node-runtimes: node-tools build target/runtimes/.stamp ## Test the npm package under Bun and Deno, and in bundles of webpack and Vite
+test-node-runtimes: node-tools build target/runtimes/.stamp ## Test the npm package under Bun and Deno, and in builds of webpack, Vite and Next
 	$(NODE)/tools/runtimes target/runtimes
 
 test-node-versions: node-tools servers c-tools $(NODE_LINES:%=target/node/%/.stamp) target/local-node/.stamp build ## Run all npm tests on every release line of Node

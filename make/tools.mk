@@ -16,7 +16,7 @@ target/local-node/.stamp: tests/local/node/package.json
 	cd $(@D) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
-# Bun, Deno, webpack and Vite from npm: about 300 MB.
+# Bun, Deno, webpack, Vite and Next from npm: about 700 MB.
 target/runtimes/.stamp: $(NODE)/test/runtimes.json
 	mkdir -p $(@D) && cp $< $(@D)/package.json
 	cd $(@D) && npm install --ignore-scripts --no-audit --no-fund --loglevel=error
