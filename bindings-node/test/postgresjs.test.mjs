@@ -1,7 +1,9 @@
 /** postgres.js apart from rotations: over TLS, with md5, and refused logins. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { after, before, it } from 'node:test';
 
 import pg from 'pg';
@@ -68,6 +70,20 @@ it('logs in to a server that still uses md5', async (t) => {
   await admin.query('select pg_reload_conf()');
   const sql = make(t);
   await eventually(async () => (await sql`select current_user as name`.catch(() => [{}]))[0].name === 'hashed');
+});
+
+it('reports a server that speaks another protocol', async (t) => {
+  const make = await user('abroad');
+  for (const bytes of [
+    [0x52, 0, 0, 0, 4],
+    [0x52, 0, 0, 0, 0, 0x52],
+  ]) {
+    const stranger = createServer((socket) => socket.on('error', () => {}).write(Buffer.from(bytes)));
+    await once(stranger.listen(0, '127.0.0.1'), 'listening');
+    t.after(() => stranger.close());
+    const sql = make(t, { host: '127.0.0.1', port: stranger.address().port });
+    await assert.rejects(sql`select 1`, /too short for the protocol/);
+  }
 });
 
 it('takes host and database from a URL, and defaults the database to the user name', async (t) => {
