@@ -206,7 +206,11 @@ async fn test_login(cx: &Context<'_>, target: &dyn Target, pair: &Pair) -> Resul
 
 /// Proves a credential that has just logged in to an administrator who is about to act for its user: if its own login
 /// used weaker TLS than the administrator's, it must log in with the administrator's too.
-pub(crate) async fn prove_to(admin: &Document, target: &dyn Target, credential: &Document) -> Result<(), Error> {
+pub(crate) async fn prove_to(
+    admin: &Document,
+    target: &dyn Target,
+    credential: &Document,
+) -> Result<(), Error> {
     let Some(proof) = with_tls_of(admin, credential)? else { return Ok(()) };
     match target.probe(&proof).await {
         Ok(Probe::Accepted) => Ok(()),
