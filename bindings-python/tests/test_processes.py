@@ -80,6 +80,8 @@ def test_p4_gevent_workers_forked_after_a_read_get_their_own_answers(
         client.create_secret(Name=name, SecretString=f"value of {name}")
     log = tmp_path / "log"
     command = ["-m", "gunicorn", "--preload", "-k", "gevent", "--workers=2", "--bind=127.0.0.1:0"]
+    # A worker that gets SIGTERM before it has set its handlers misses it. It is killed after this time (default: 30 s).
+    command.append("--graceful-timeout=5")
     path = os.pathsep.join([str(SCRIPTS), *(each for each in sys.path if each)])
     with log.open("wb") as output:
         server = subprocess.Popen(
