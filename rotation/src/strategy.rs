@@ -229,6 +229,19 @@ pub(crate) async fn prove_to(
     }
 }
 
+/// Returns the credential that makes a change for a user whose login has been proven: the administrator's, to whom the
+/// login is then proven too, or without an administrator the user's own.
+async fn who_changes(
+    cx: &Context<'_>,
+    target: &dyn Target,
+    current: &Document,
+    proven: Document,
+) -> Result<Document, Error> {
+    let Some(admin) = cx.admin(current).await? else { return Ok(proven) };
+    prove_to(&admin, target, &proven).await?;
+    Ok(admin)
+}
+
 /// Finds a credential with which the user can log in. Returns it, whether it is the new one, and the lock.
 ///
 /// The current credential is tried first: then no login fails on the happy path, and failed logins can lock accounts.
@@ -310,14 +323,20 @@ impl<'a> Versions<'a> {
     }
 
     /// Whether a user belongs to the secret: it is absent, was made for the secret, or is one that a version logs in
-    /// as.
+    /// as, with TLS no weaker than the administrator's.
     pub(crate) async fn know(
         &self,
         target: &dyn Target,
+        admin: &Document,
         user: &Document,
         status: UserStatus,
     ) -> Result<bool, Error> {
-        Ok(status != UserStatus::Foreign || self.find_login(target, user, Vec::new()).await?.is_some())
+        if status != UserStatus::Foreign {
+            return Ok(true);
+        }
+        let raised = with_tls_of(admin, user)?;
+        let found = self.find_login(target, raised.as_ref().unwrap_or(user), Vec::new()).await?;
+        Ok(found.is_some())
     }
 
     async fn try_version(

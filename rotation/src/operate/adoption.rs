@@ -3,7 +3,6 @@
 use secretcache::AWSPREVIOUS;
 use serde::Serialize;
 
-use crate::administrator::with_tls_of;
 use crate::details::Details;
 use crate::diagnosis::{Finding, Requirements};
 use crate::document::Document;
@@ -204,7 +203,6 @@ impl RotationContext<'_> {
             return Ok(());
         }
         let status = accounts.user_status(&admin, &other, &mark(&details.state.arn)).await?;
-        let reference = with_tls_of(&admin, &other)?.unwrap_or_else(|| other.clone());
         match status {
             UserStatus::Absent => {
                 adoption
@@ -214,7 +212,7 @@ impl RotationContext<'_> {
             }
             UserStatus::Foreign
                 if declared.is_none()
-                    && !self.versions(&details.state).know(target, &reference, status).await? =>
+                    && !self.versions(&details.state).know(target, &admin, &other, status).await? =>
             {
                 let used = current.username()?;
                 adoption.findings.push(Finding::new(format!(

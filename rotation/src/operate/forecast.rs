@@ -3,7 +3,6 @@
 use secretcache::{AWSCURRENT, AWSPREVIOUS};
 use serde::Serialize;
 
-use crate::administrator::with_tls_of;
 use crate::dependent;
 use crate::diagnosis::{Diagnosis, Finding, Requirements};
 use crate::document::Document;
@@ -296,10 +295,7 @@ impl DryRun<'_> {
             return Ok(());
         }
         let is_known = match accounts.user_status(admin, &other, &mark(&self.state.arn)).await {
-            Ok(status) => {
-                let reference = with_tls_of(admin, &other)?.unwrap_or_else(|| other.clone());
-                self.context.versions(self.state).know(target, &reference, status).await?
-            }
+            Ok(status) => self.context.versions(self.state).know(target, admin, &other, status).await?,
             Err(error) => {
                 self.findings.push(Finding::from(&error));
                 return Ok(());

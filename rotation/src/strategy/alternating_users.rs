@@ -9,7 +9,6 @@ use super::{
     Restored, Strategy, Versions, Wanted, check_fields, check_identity, check_obstacles, complete, prove_to,
     test_login,
 };
-use crate::administrator::with_tls_of;
 use crate::context::{Context, Pair};
 use crate::diagnosis::Requirements;
 use crate::document::Document;
@@ -79,8 +78,7 @@ impl<'a> AlternatingUsers<'a> {
         let name = candidate.username()?;
         let is_declared = cx.settings().users.as_ref().is_some_and(|users| users.contains(&name));
         let status = self.accounts()?.user_status(admin, candidate, &mark(cx.secret_arn())).await?;
-        let reference = with_tls_of(admin, candidate)?.unwrap_or_else(|| candidate.clone());
-        if is_declared || Versions::of(cx).know(self.target, &reference, status).await? {
+        if is_declared || Versions::of(cx).know(self.target, admin, candidate, status).await? {
             return Ok(());
         }
         Err(Error::new(ErrorKind::NotOurs, not_ours(&name)))

@@ -1,8 +1,8 @@
 //! One user with two passwords. The new one is added beside the current one, so logins never fail in between.
 
 use super::{
-    Strategy, Wanted, check_fields, check_identity, check_own_obstacles, complete, find_login, prove_to,
-    proven_change, test_own_login,
+    Strategy, Wanted, check_fields, check_identity, check_own_obstacles, complete, find_login, proven_change,
+    test_own_login, who_changes,
 };
 use crate::context::{Context, Pair};
 use crate::document::Document;
@@ -53,13 +53,7 @@ impl Strategy for DualPassword<'_> {
             // stopped working. So do not skip it if the new one already works.
             let (login, is_new, guard) = find_login(cx, self.target, pair).await?;
             let _guard = if is_new { cx.lock(self.target, &login).await? } else { guard };
-            let login = match cx.admin(current).await? {
-                Some(admin) => {
-                    prove_to(&admin, self.target, &login).await?;
-                    admin
-                }
-                None => login,
-            };
+            let login = who_changes(cx, self.target, current, login).await?;
             let change = Change { login: &login, credential: pending, keep: Some(current) };
             proven_change(self.target.apply(change).await?)
         })

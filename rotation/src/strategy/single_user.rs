@@ -6,7 +6,7 @@
 
 use super::{
     Restored, Strategy, Wanted, check_fields, check_identity, check_own_obstacles, complete, find_login,
-    find_older_login, prove_to, proven_change, test_own_login,
+    find_older_login, proven_change, test_own_login, who_changes,
 };
 use crate::context::{Context, Pair};
 use crate::document::Document;
@@ -52,13 +52,7 @@ impl Strategy for SingleUser<'_> {
             }
             // Even if an administrator makes the change, a login must have been proven: otherwise anyone who can write
             // the secret could point the administrator at any user.
-            let login = match cx.admin(&pair.current.document).await? {
-                Some(admin) => {
-                    prove_to(&admin, self.target, &login).await?;
-                    admin
-                }
-                None => login,
-            };
+            let login = who_changes(cx, self.target, &pair.current.document, login).await?;
             let change = Change { login: &login, credential: &pair.pending.document, keep: None };
             proven_change(self.target.apply_and_unlock(change, guard).await?)
         })
@@ -105,13 +99,7 @@ impl Strategy for SingleUser<'_> {
                 older => older?,
             };
             let guard = cx.lock(self.target, &older).await?;
-            let login = match cx.admin(current).await? {
-                Some(admin) => {
-                    prove_to(&admin, self.target, &older).await?;
-                    admin
-                }
-                None => older,
-            };
+            let login = who_changes(cx, self.target, current, older).await?;
             let change = Change { login: &login, credential: current, keep: None };
             match self.target.apply(change).await? {
                 Applied::Done => Ok(Restored { gives_up: true, guard, ..Restored::default() }),
