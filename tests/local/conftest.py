@@ -27,6 +27,8 @@ from service_model import check_response
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-psecretcache.testing", "-pno:cacheprovider", "."]
+"""Runs a program's own tests with the plugin."""
 START = re.compile(r"^secretcache local listening on (https?://\S+)$")
 
 

@@ -9,13 +9,12 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import boto3
 import pytest
 import yaml
-from conftest import ROOT, binary
+from conftest import PYTEST, ROOT, binary
 
 from secretcache.testing import LocalEndpoint
 
@@ -76,19 +75,8 @@ def test_the_pytest_fixture_and_its_options(seed, tmp_path):
     (tmp_path / "test_mine.py").write_text(
         "\n\n".join(["import boto3\nimport pytest", options, test, seeded])
     )
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "secretcache.testing",
-        "-p",
-        "no:cacheprovider",
-        ".",
-    ]
     environment = {**os.environ, "PYTHONPATH": str(PYTHON)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(PYTEST, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr
 
 

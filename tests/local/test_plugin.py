@@ -9,7 +9,7 @@ from contextlib import closing
 
 import boto3
 import pytest
-from conftest import ROOT, binary
+from conftest import PYTEST, ROOT, binary
 
 from secretcache.testing import LocalEndpoint, LocalEndpointError
 
@@ -53,22 +53,11 @@ json = { username = "app", password = "seeded" }
 def test_the_pytest_plugin(tmp_path):
     (tmp_path / "seed.toml").write_text(SEED)
     (tmp_path / "test_mine.py").write_text(PLUGIN_TEST.format(seed=str(tmp_path / "seed.toml")))
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "secretcache.testing",
-        "-p",
-        "no:cacheprovider",
-        ".",
-    ]
     paths = str(ROOT / "bindings-python" / "python")
     # A proxy that does not exist: requests to the endpoint must bypass it.
     proxies = {"HTTP_PROXY": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1"}
     environment = {**os.environ, **proxies, "SECRETCACHE_BIN": binary(), "PYTHONPATH": paths}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(PYTEST, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout + done.stderr
 
 
