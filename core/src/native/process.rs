@@ -25,13 +25,19 @@ fn watch_forks() {
         #[cfg(unix)]
         {
             extern "C" fn in_child() {
-                GENERATION.fetch_add(1, Ordering::Relaxed);
+                count_fork();
             }
             // SAFETY: the handler only adds to an atomic, which is safe in a forked child. It stays valid: libraries
             // with fork handlers are not unloaded.
             unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
         }
     }
+}
+
+/// All that the fork handler does. The tests of thread schedules, which cannot fork, call it themselves.
+#[cfg(unix)]
+pub(crate) fn count_fork() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
 /// A number that differs between processes and between calls, also right after a fork.
