@@ -80,9 +80,10 @@ pub fn check(id: &str) -> Option<&'static Check> {
     CHECKS.iter().copied().flatten().find(|check| check.id == id)
 }
 
-/// Returns the text of `docs/checks.md`: the introduction, then a section for each check.
+/// Returns the text of `docs/checks.md`: the introduction, a section for each check, and the limits of all.
 pub fn page() -> String {
     const INTRODUCTION: &str = include_str!("checks/introduction.md");
+    const LIMITS: &str = include_str!("checks/limits.md");
     let titles = ["Key", "Access", "Sharing", "Trail", "Alarms", "Network", "Rotation", "Content", "Use"];
     let mut page = INTRODUCTION.to_owned();
     for (title, checks) in titles.into_iter().zip(CHECKS) {
@@ -92,7 +93,7 @@ pub fn page() -> String {
         }
         checks.iter().for_each(|check| page += &section(check));
     }
-    page.trim_end().to_owned() + "\n"
+    page + LIMITS
 }
 
 fn section(check: &Check) -> String {

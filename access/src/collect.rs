@@ -289,7 +289,7 @@ impl Collector<'_> {
             let Some(mut answer) = self.noted(&format!("{service}:{action}"), None, answer) else {
                 return all;
             };
-            if let Value::Array(page) = answer[items].take() {
+            if let Value::Array(page) = taken(&mut answer, items) {
                 all.extend(page);
             }
             match &answer[next] {
@@ -341,6 +341,11 @@ impl Collector<'_> {
             Err(error) => self.note("dns:resolve", None, format!("{host}: {error}")),
         }
     }
+}
+
+/// Takes a field out of an answer. An answer that is no object has none.
+fn taken(answer: &mut Value, name: &str) -> Value {
+    answer.get_mut(name).map(Value::take).unwrap_or_default()
 }
 
 /// A string, or an empty one.

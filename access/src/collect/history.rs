@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Collector, text, time};
+use super::{Collector, taken, text, time};
 use crate::snapshot::{Secret, VersionRead};
 
 const PERMISSION: &str = "cloudtrail:LookupEvents";
@@ -42,7 +42,7 @@ impl Collector<'_> {
                     *last = (*last).max(time(&event["EventTime"]));
                 }
             }
-            match answer["NextToken"].take() {
+            match taken(&mut answer, "NextToken") {
                 Value::String(more) if !more.is_empty() && page < MOST_PAGES => {
                     body["NextToken"] = json!(more)
                 }

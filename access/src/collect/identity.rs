@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::secrets::tags;
-use super::{Collector, list, text};
+use super::{Collector, list, taken, text};
 use crate::document::Document;
 use crate::snapshot::{NamedPolicy, PolicyLevel, Principal};
 
@@ -23,7 +23,7 @@ impl Collector<'_> {
             }
             let answer = self.client.query("iam", "GetAccountAuthorizationDetails", &parameters).await;
             let Some(mut answer) = self.noted(DETAILS, None, answer) else { return };
-            let page = answer["GetAccountAuthorizationDetailsResult"].take();
+            let page = taken(&mut answer, "GetAccountAuthorizationDetailsResult");
             marker = text(&page["Marker"]);
             pages.push(page);
             if marker.is_empty() {
