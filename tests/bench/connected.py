@@ -37,6 +37,7 @@ COLUMNS: dict[str, tuple[Callable[[dict[str, Any]], float], str, Callable[[float
     "of quiet (>= 90 %)": (lambda row: row["rate"] / row["quiet"], "{:.0%}", lambda share: share >= 0.9),
     "failures (0)": (lambda row: len(row["failures"]), "{}", lambda count: count == 0),
     "wait p99 (<= 250 ms)": (lambda row: at(row["waits"], 0.99) * 1e3, "{:.0f} ms", lambda ms: ms <= 250),
+    "quiet p99": (lambda row: at(row["quiet waits"], 0.99) * 1e3, "{:.0f} ms", lambda _: True),
     "wait max (<= 1000 ms)": (lambda row: at(row["waits"], 1) * 1e3, "{:.0f} ms", lambda ms: ms <= 1000),
     "refused/rotation": (lambda row: row["refused"] / row["rotations"], "{:.1f}", lambda _: True),
     "late (<= 1)": (lambda row: row["refused_late"] / row["rotations"], "{:.1f}", lambda late: late <= 1),
@@ -126,11 +127,13 @@ def measure(
     rows = []
     for report in reports:
         for way in ways:
-            without = QUIET.format(way)
-            quiet = report["phases"][without]["connects"] / spent[without]
-            seen = report["phases"][way]
-            rate = {"rate": seen["connects"] / spent[way], "quiet": quiet}
-            rows.append(seen | rate | {"way": way, "name": report["name"], "rotations": counts[way]})
+            quiet, seen = report["phases"][QUIET.format(way)], report["phases"][way]
+            beside = {
+                "rate": seen["connects"] / spent[way],
+                "quiet": quiet["connects"] / spent[QUIET.format(way)],
+                "quiet waits": quiet["waits"],
+            }
+            rows.append(seen | beside | {"way": way, "name": report["name"], "rotations": counts[way]})
             for failure in seen["failures"]:
                 print(f"{report['name']}: {failure}", file=sys.stderr)
     return rows
