@@ -14,6 +14,8 @@ use crate::error::{Error, ErrorKind};
 use crate::store::BoxFuture;
 use crate::target::{Applied, Change, Probe, Target};
 
+#[cfg(unix)]
+mod nesting;
 mod session;
 
 use session::Session;

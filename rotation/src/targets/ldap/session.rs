@@ -5,13 +5,16 @@ use std::io;
 
 use ldap3::{LdapConnAsync, LdapConnSettings, LdapError, StdStream};
 use rustls::pki_types::ServerName;
+#[cfg(unix)]
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::super::Link;
 use super::super::tls::{Trust, not_trusted};
+#[cfg(unix)]
+use super::nesting::Shallow;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 
@@ -28,7 +31,7 @@ pub(super) async fn open(link: &Link, document: &Document) -> Result<Session, Er
     let server = link.server(document, USUAL_PORT).await?;
     let mut stream = TcpStream::connect(server.addresses.as_slice()).await.map_err(unreachable)?;
     let (socket, url) = match server.trust {
-        None => (StdStream::Tcp(stream.into_std().map_err(unreachable)?), "ldap://directory"),
+        None => plain(stream)?,
         Some(Trust { config, .. }) => {
             let name = ServerName::try_from(host.to_string()).map_err(|error| {
                 Error::new(ErrorKind::Misconfigured, "the secret's \"host\" is not a host name")
@@ -48,18 +51,30 @@ pub(super) async fn open(link: &Link, document: &Document) -> Result<Session, Er
     Ok(session)
 }
 
-/// Returns a local socket that is bridged to the encrypted connection.
+/// Returns a socket without encryption, and the URL for it.
 #[cfg(unix)]
-fn through(mut stream: TlsStream<TcpStream>) -> Result<StdStream, Error> {
+fn plain(stream: TcpStream) -> Result<(StdStream, &'static str), Error> {
+    Ok((through(stream)?, "ldapi:///"))
+}
+
+#[cfg(not(unix))]
+fn plain(stream: TcpStream) -> Result<(StdStream, &'static str), Error> {
+    Ok((StdStream::Tcp(stream.into_std().map_err(unreachable)?), "ldap://directory"))
+}
+
+/// Returns a local socket that is bridged to the connection.
+#[cfg(unix)]
+fn through(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<StdStream, Error> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(unreachable)?;
     ours.set_nonblocking(true).map_err(unreachable)?;
     let mut ours = tokio::net::UnixStream::from_std(ours).map_err(unreachable)?;
+    let mut stream = Shallow::new(stream);
     tokio::spawn(async move { drop(tokio::io::copy_bidirectional(&mut ours, &mut stream).await) });
     Ok(StdStream::Unix(theirs))
 }
 
 #[cfg(not(unix))]
-fn through(_: TlsStream<TcpStream>) -> Result<StdStream, Error> {
+fn through(_: tokio_rustls::client::TlsStream<TcpStream>) -> Result<StdStream, Error> {
     let text = "directories over TLS are supported on Unix systems only";
     Err(Error::new(ErrorKind::Unsupported, text))
 }
