@@ -59,7 +59,7 @@ impl Credential {
     }
 
     pub(crate) fn version_stage(&self) -> Str {
-        Str::of(self.core.version_stage())
+        Str::of(self.core.version_stage().as_str())
     }
 
     fn text(&self, name: &str) -> Str {

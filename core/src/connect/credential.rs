@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::id::Stage;
 use crate::secret::Secret;
 
 /// A credential: one version of a secret whose string is a JSON object with a user name and a password.
@@ -14,10 +15,10 @@ use crate::secret::Secret;
 /// of the fields, never their values.
 ///
 /// ```
-/// use secretcache::{Credential, Fetched, Secret};
+/// use secretcache::{Credential, Fetched, Secret, Stage};
 ///
 /// let json = r#"{"username":"app","password":"hunter2","host":"db.example","port":"5432","owner":"billing"}"#;
-/// let credential = Credential::new(Secret::from(Fetched::string("v-1", json)), "AWSCURRENT")?;
+/// let credential = Credential::new(Secret::from(Fetched::string("v-1", json)), Stage::Current)?;
 /// assert_eq!((credential.username(), credential.port()), (Some("app"), Some(5432)));
 /// assert_eq!(credential.field("owner").and_then(|owner| owner.as_str()), Some("billing"));
 /// assert!(!format!("{credential:?}").contains("hunter2"));
@@ -26,7 +27,7 @@ use crate::secret::Secret;
 #[derive(Clone)]
 pub struct Credential {
     secret: Secret,
-    version_stage: Box<str>,
+    version_stage: Stage,
     fields: Map<String, Json>,
 }
 
@@ -36,9 +37,9 @@ impl Credential {
     /// # Errors
     ///
     /// As [`Secret::json`], if the secret's string is not a JSON object.
-    pub fn new(secret: Secret, version_stage: &str) -> Result<Self, Error> {
+    pub fn new(secret: Secret, version_stage: Stage) -> Result<Self, Error> {
         let fields = secret.json()?;
-        Ok(Self { secret, version_stage: version_stage.into(), fields })
+        Ok(Self { secret, version_stage, fields })
     }
 
     /// The field `username`.
@@ -91,8 +92,8 @@ impl Credential {
     }
 
     /// The staging label of that version.
-    pub fn version_stage(&self) -> &str {
-        &self.version_stage
+    pub fn version_stage(&self) -> Stage {
+        self.version_stage
     }
 
     fn text(&self, name: &str) -> Option<&str> {
@@ -114,7 +115,7 @@ impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credential")
             .field("version_id", &self.version_id())
-            .field("version_stage", &self.version_stage)
+            .field("version_stage", &self.version_stage.as_str())
             .field("fields", &self.fields.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }

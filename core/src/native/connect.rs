@@ -73,8 +73,7 @@ impl<'a> Connect<'a> {
         loop {
             match attempt.next(SystemClock::now()) {
                 Action::Try(secret, stage) => {
-                    let credential =
-                        Credential::new(secret.clone(), stage.as_str()).map_err(ConnectError::Secret)?;
+                    let credential = Credential::new(secret.clone(), stage).map_err(ConnectError::Secret)?;
                     let remaining = attempt.remaining(SystemClock::now());
                     match within(remaining, connect(credential)).await {
                         Some(Ok(connection)) => {
