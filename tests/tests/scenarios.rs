@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use secretcache::host::{
-    Action, Answer, Cache, ConnectAttempt, FetchPermit, Forced, Lookup, Now, Outcome, Waiter,
+    Action, Answer, Cache, ConnectAttempt, ConnectFailure, FetchPermit, Forced, Lookup, Now, Outcome, Waiter,
 };
 use secretcache::{
     Config, Credential, Description, Error, ErrorKind, Event, Fetched, Secret, Selector, ServiceFault, Stage,
@@ -269,7 +269,7 @@ impl World {
         loop {
             match attempt.next(self.now) {
                 Action::Try(secret, stage) => {
-                    let credential = match Credential::new(secret, stage.as_str()) {
+                    let credential = match Credential::new(secret, stage) {
                         Ok(credential) => credential,
                         Err(error) => return (Err(kind(error)), Vec::new()),
                     };
@@ -294,12 +294,12 @@ impl World {
                 Action::Stop => break,
             }
         }
-        let tried: Vec<_> = attempt.tried().iter().map(ToString::to_string).collect();
-        let error = match attempt.last_error() {
-            Some(error) if tried.is_empty() => error.kind().name(),
-            _ => "login_rejected",
-        };
-        (Err(error.to_owned()), tried)
+        match attempt.failure() {
+            ConnectFailure::Rejected { tried, .. } => {
+                (Err("login_rejected".to_owned()), tried.iter().map(ToString::to_string).collect())
+            }
+            ConnectFailure::Secret(error) => (Err(kind(error)), Vec::new()),
+        }
     }
 
     fn log_in(&mut self, credential: &Credential) -> Result<(), Turned> {

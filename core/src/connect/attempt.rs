@@ -19,8 +19,7 @@ use std::time::Duration;
 
 use crate::cache::cache::Cache;
 use crate::cache::shared::Shared;
-use crate::cache::state::{SecretEntry, VersionEntry};
-use crate::connect::history::LoginHistory;
+use crate::cache::state::SecretEntry;
 use crate::error::{Error, ErrorKind, Retry};
 use crate::event::Event;
 use crate::iam_login::IamLogin;
@@ -66,7 +65,11 @@ pub struct ConnectAttempt {
     /// The staging label of the version that is being tried, its id, and since when.
     trying: Option<(Stage, String, Now)>,
     tried: Vec<RejectedVersion>,
+    /// Why a label could not be read: the current one, or else the first.
     last_error: Option<Error>,
+    /// A label was read in this round. If no version is cached all the same, the program has invalidated it meanwhile,
+    /// or others have taken its place.
+    has_read: bool,
 }
 
 /// A version whose login was refused.
@@ -153,6 +156,7 @@ impl ConnectAttempt {
             trying: None,
             tried: Vec::new(),
             last_error: None,
+            has_read: false,
         }
     }
 
@@ -179,73 +183,97 @@ impl ConnectAttempt {
         let state = &mut *guard;
         let entry_id = state.entry_for(&self.id);
         let Some(entry) = state.entries.get_mut(&entry_id) else { return Action::Stop };
-        let mut rest = LONGEST_WAIT;
-        let mut rested = None;
-        let mut holds_any = false;
         for index in 0..self.stages.len() {
-            let stage = self.stages[index];
-            let version =
-                entry.versions.iter().find(|version| version.selector.as_selector() == Selector::from(stage));
-            let held = version.and_then(|version| version.for_login(&now).cloned());
-            if let Some(secret) = &held {
-                holds_any = true;
-                let logins = entry.logins();
-                let version_id = secret.version_id().unwrap_or_default();
-                if !logins.is_rejected_as(version_id, stage) {
-                    if stage == Stage::Current {
-                        // A login counts as use, so the refresher keeps the version fresh.
-                        secret.version().validity.mark_used();
-                    }
-                    return Action::Try(secret.clone(), stage);
-                }
-                let left = logins.rest(version_id, &now);
-                rest = rest.min(left);
-                if left.is_zero() && rested.is_none() {
-                    rested = Some(Action::Try(secret.clone(), stage));
-                }
-            }
-            let is_under_way = version.is_some_and(|version| version.flight.is_some());
-            if is_under_way && now.since(&self.begun) < shared.config.max_wait {
-                // Another caller is fetching it. The next label, or a version known to be refused, is no better choice.
-                return Action::Wait(A_MOMENT);
-            }
-            if stage == Stage::Current
-                && let Some(next) = self.pending_first(entry, now)
-            {
+            if let Some(next) = self.next_at(index, entry, now) {
                 return next;
-            }
-            if !std::mem::replace(&mut self.done[index], true)
-                && let Some(next) = ask(entry, stage, now)
-            {
-                return next;
-            }
-            let logins = entry.logins();
-            // The current version does not log in. The one that the resource accepted last does, whatever its label is
-            // by now.
-            if index == 0
-                && let Some((secret, stage)) = accepted_among(&entry.versions, &self.stages, logins)
-            {
-                return Action::Try(secret, stage);
             }
         }
-        if let Some(again) = rested {
+        if let Some(again) = self.try_rested(entry, &now) {
             return again;
         }
         let draw = state.random.f64();
         self.done.fill(false);
-        let hopeless = |error: &Error| error.kind().is_final() || error.kind().is_denial();
-        if !holds_any && self.tried.is_empty() && self.last_error.as_ref().is_some_and(hopeless) {
-            // There is nothing to log in with, and waiting cannot change that.
+        if self.is_hopeless(entry, &now) {
             return Action::Stop;
         }
+        self.has_read = false;
+        self.pause(entry, draw, &now)
+    }
+
+    /// Returns what to do about one staging label, by the first rule that applies; `None` to go on to the next label.
+    fn next_at(&mut self, index: usize, entry: &mut SecretEntry, now: Now) -> Option<Action> {
+        let stage = self.stages[index];
+        try_held(entry, stage, &now)
+            .or_else(|| self.wait_for_another_caller(entry, stage, &now))
+            .or_else(|| if stage == Stage::Current { self.pending_first(entry, now) } else { None })
+            .or_else(|| self.ask_once(index, entry, now))
+            .or_else(|| if index == 0 { self.try_accepted(entry) } else { None })
+    }
+
+    /// If another caller is fetching the label, waits for it: the next label, or a version known to be refused, is no
+    /// better choice.
+    fn wait_for_another_caller(&self, entry: &SecretEntry, stage: Stage, now: &Now) -> Option<Action> {
+        let is_under_way = entry.version(stage.into()).is_some_and(|version| version.flight.is_some());
+        let is_patient = now.since(&self.begun) < self.shared.config.max_wait;
+        (is_under_way && is_patient).then_some(Action::Wait(A_MOMENT))
+    }
+
+    /// Requests the label, at most once in a round.
+    fn ask_once(&mut self, index: usize, entry: &mut SecretEntry, now: Now) -> Option<Action> {
+        if std::mem::replace(&mut self.done[index], true) {
+            None
+        } else {
+            ask(entry, self.stages[index], now)
+        }
+    }
+
+    /// The current version does not log in. The one that the resource accepted last does, whatever its label is by now.
+    fn try_accepted(&self, entry: &SecretEntry) -> Option<Action> {
+        self.stages.iter().find_map(|&stage| {
+            let secret = entry.version(stage.into())?.secret.as_ref()?;
+            let is_accepted = secret.version_id().is_some_and(|id| entry.logins().is_accepted(id));
+            is_accepted.then(|| Action::Try(secret.clone(), stage))
+        })
+    }
+
+    /// Tries a refused version again that has not been tried for a while.
+    fn try_rested(&self, entry: &SecretEntry, now: &Now) -> Option<Action> {
+        let mut held = self.held(entry, now);
+        held.find_map(|(stage, secret, rest)| rest.is_zero().then(|| Action::Try(secret.clone(), stage)))
+    }
+
+    /// Whether there is nothing to log in with, and waiting cannot change that.
+    fn is_hopeless(&self, entry: &SecretEntry, now: &Now) -> bool {
+        let cannot_change = |error: &Error| error.kind().is_final() || error.kind().is_denial();
+        self.held(entry, now).next().is_none()
+            && !self.has_read
+            && self.tried.is_empty()
+            && self.last_error.as_ref().is_some_and(cannot_change)
+    }
+
+    /// Ends a round: waits until a version or the service can be tried again, longer after each round.
+    fn pause(&mut self, entry: &SecretEntry, draw: f64, now: &Now) -> Action {
         self.rounds = self.rounds.saturating_add(1);
+        let rest = self.held(entry, now).map(|(_, _, rest)| rest).min().unwrap_or(LONGEST_WAIT);
         let wait = FIRST_WAIT.saturating_mul(1 << self.rounds.min(6)).min(LONGEST_WAIT).min(rest);
         let mut wait = wait.mul_f64(0.5 + 0.5 * draw);
         if self.rounds <= IMPATIENT {
-            let until_look = entry.logins().until_refresh(Stage::Current, &now);
+            let until_look = entry.logins().until_refresh(Stage::Current, now);
             wait = if until_look.is_zero() { wait } else { wait.min(until_look) };
         }
         Action::Wait(wait.max(Duration::from_millis(1)).min(now.until(&self.deadline)))
+    }
+
+    /// The cached versions with their staging labels, and how long each must not be tried again if it was refused.
+    fn held<'a>(
+        &'a self,
+        entry: &'a SecretEntry,
+        now: &'a Now,
+    ) -> impl Iterator<Item = (Stage, &'a Secret, Duration)> {
+        self.stages.iter().filter_map(|&stage| {
+            let secret = entry.version(stage.into())?.for_login(now)?;
+            Some((stage, secret, entry.logins().rest(secret.version_id().unwrap_or_default(), now)))
+        })
     }
 
     /// If describing is denied, returns the action that fetches or tries `AWSPENDING`. It comes before another request
@@ -269,7 +297,10 @@ impl ConnectAttempt {
 
     /// Reports that the driver has read or fetched a staging label, or the `error`.
     pub fn read(&mut self, stage: Stage, error: Option<Error>, now: Now) {
-        let Some(error) = error else { return };
+        let Some(error) = error else {
+            self.has_read = true;
+            return;
+        };
         if error.kind() == ErrorKind::VersionNotFound {
             let mut has_moved = false;
             self.with_entry(|entry| {
@@ -391,17 +422,25 @@ impl ConnectAttempt {
         was_refused
     }
 
-    /// The error for which no version could be read, if there was one.
-    pub fn last_error(&self) -> Option<&Error> {
-        self.last_error.as_ref()
-    }
-
     fn with_entry(&self, change: impl FnOnce(&mut SecretEntry)) {
         let mut state = self.shared.lock();
         if let Some(entry) = state.entry_mut(&self.id) {
             change(entry);
         }
     }
+}
+
+/// Tries the cached version with a staging label, unless the resource is known to refuse it.
+fn try_held(entry: &SecretEntry, stage: Stage, now: &Now) -> Option<Action> {
+    let secret = entry.version(stage.into())?.for_login(now)?;
+    if entry.logins().is_rejected_as(secret.version_id().unwrap_or_default(), stage) {
+        return None;
+    }
+    if stage == Stage::Current {
+        // A login counts as use, so the refresher keeps the version fresh.
+        secret.version().validity.mark_used();
+    }
+    Some(Action::Try(secret.clone(), stage))
 }
 
 /// Returns the request to make for a staging label whose version is not cached, or does not log in. `None` if a
@@ -429,23 +468,6 @@ fn ask(entry: &mut SecretEntry, stage: Stage, now: Now) -> Option<Action> {
         entry.logins_mut().note_refresh(stage, now);
     }
     entry.logins_mut().may_refresh(stage, now).then_some(Action::Refresh(stage))
-}
-
-/// Returns the version that the resource accepted last, if it is cached under one of the stages.
-fn accepted_among(
-    versions: &[VersionEntry],
-    stages: &[Stage],
-    logins: &LoginHistory,
-) -> Option<(Secret, Stage)> {
-    stages.iter().find_map(|&stage| {
-        let version =
-            versions.iter().find(|version| version.selector.as_selector() == Selector::from(stage))?;
-        let secret = version
-            .secret
-            .as_ref()
-            .filter(|secret| secret.version_id().is_some_and(|id| logins.is_accepted(id)))?;
-        Some((secret.clone(), stage))
-    })
 }
 
 impl fmt::Debug for ConnectAttempt {
