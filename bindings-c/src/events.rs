@@ -10,7 +10,8 @@ use crate::callback::UserData;
 use crate::error::Error;
 use crate::text::Str;
 
-/// Called when a refresh found a new version. Ids and label are empty if they are not known.
+/// Called when a refresh found a new version: of `AWSCURRENT`, or of another staging label that the program reads.
+/// Labels that only connection attempts request are left out. Ids and label are empty if they are not known.
 pub type OnNewVersion = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,

@@ -68,6 +68,7 @@ it('N13: retryable says whether reading again can succeed soon', () => {
     'INVALID_RESPONSE',
     'SOURCE',
     'RESOURCE_EXHAUSTED',
+    'TLS',
   ];
   const retryable = ERROR_CODES.filter((code) => new SecretCacheError(code, 'text').retryable);
   assert.deepEqual(retryable.sort(), soon.sort());

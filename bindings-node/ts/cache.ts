@@ -54,8 +54,6 @@ export interface Watch {
 export class SecretCache extends EventEmitter<SecretCacheEvents> {
   readonly #reader: Reader;
   readonly #logger: Logger | null | undefined;
-  /** The staging labels the program reads. `newVersion` is emitted only for these. */
-  readonly #stages: Set<string>;
 
   /** @throws {TypeError | SecretCacheError} If an option is wrong; the message names it and suggests the right one. */
   constructor(options?: SecretCacheOptions) {
@@ -64,7 +62,6 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     this.setMaxListeners(0);
     const read = readOptions(options);
     this.#logger = read.logger;
-    this.#stages = new Set([read.versionStage]);
     const self = new WeakRef(this);
     this.#reader = new Reader(read, (event) => {
       const cache = self.deref();
@@ -266,7 +263,6 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
    */
   watch(id: string): Watch {
     checkId(id);
-    this.#stages.add('AWSCURRENT');
     return this.#reader.native.watch(id);
   }
 
@@ -338,7 +334,6 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
       if (maxAgeMs !== undefined) readDuration('maxAgeMs', maxAgeMs);
       signal?.throwIfAborted();
       const which = this.#reader.which(versionStage, versionId);
-      if (versionStage !== undefined) this.#stages.add(versionStage);
       if (maxAgeMs !== undefined) return orAborted(this.#reader.readFresh(id, which, maxAgeMs), signal);
       const entry = this.#reader.hitVersion(id, which);
       return entry !== undefined ? Promise.resolve(entry) : orAborted(this.#reader.read(id, which), signal);
@@ -351,11 +346,8 @@ export class SecretCache extends EventEmitter<SecretCacheEvents> {
     if (event.shouldWarn) this.#warn(event.text);
     const { kind, secretId, versionStage, oldVersionId, newVersionId, ageMs = 0, region, failure } = event;
     const error = failure === undefined ? undefined : this.#reader.error(failure, secretId);
-    if (kind === 'newVersion') {
-      // `connect` also reads labels the program never asked for; it is not notified about those.
-      if (versionStage === undefined || this.#stages.has(versionStage))
-        this.#emit('newVersion', { secretId, versionStage, oldVersionId, newVersionId });
-    } else if (kind === 'stale') this.#emit('stale', { secretId, ageMs, error });
+    if (kind === 'newVersion') this.#emit('newVersion', { secretId, versionStage, oldVersionId, newVersionId });
+    else if (kind === 'stale') this.#emit('stale', { secretId, ageMs, error });
     else if (kind === 'refreshError' && error !== undefined) this.#emit('refreshError', { secretId, error });
     else if (region !== undefined && error !== undefined) this.#emit('replica', { secretId, region, error });
     else if (versionStage !== undefined && newVersionId !== undefined) {

@@ -1,6 +1,9 @@
 /** The events of a cache. */
 import type { SecretCacheError } from './errors';
-/** A refresh found a new version. */
+/**
+ * A refresh found a new version: of `AWSCURRENT`, or of another staging label that the program reads. Labels that only
+ * `connect` requests are left out.
+ */
 export interface NewVersionEvent {
     /** The id of the secret, as reads use it. */
     readonly secretId: string;

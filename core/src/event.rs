@@ -22,7 +22,8 @@ use crate::id::Stage;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A refresh found a new version.
+    /// A refresh found a new version: of `AWSCURRENT`, or of another staging label that the program reads. Labels that
+    /// only `SecretCache::connect` requests are left out.
     NewVersion {
         /// The id of the secret, as reads use it.
         secret_id: Arc<str>,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-STAGES = ("AWSCURRENT", "AWSPENDING", "AWSPREVIOUS")
+STAGES = _core.STAGES
 """The staging labels that `connect` tries, in this order."""
 
 
@@ -109,6 +109,9 @@ class BaseCache(_core.Cache):
 
     def on_new_version(self, listener: Callable[[NewVersion], object]) -> None:
         """Call `listener` whenever a refresh finds a new version.
+
+        That is a version of ``AWSCURRENT``, or of another staging label that the program reads. Labels that only
+        `connect` requests are left out.
 
         Listeners run on a background thread; if the cache uses a botocore client or yours, also on reading threads or
         the event loop. They should return quickly. Exceptions that they raise are logged.

@@ -190,6 +190,7 @@ impl Cache {
         let (entry_id, index) = shared.index_of(state, id, selector);
         let (held_back, why) = (state.pacer.holds_readers_back(now), state.pacer.error());
         let Some(entry) = state.entries.get_mut(&entry_id) else { return Lookup::Failed(closed()) };
+        shared.note_read(entry, index);
         let (held_back, why) = if entry.is_signed_here() { (false, None) } else { (held_back, why) };
         let ttl = shared.config.ttl_for(&entry.name);
         let snapshot = entry.versions[index].snapshot(ttl, &shared.config, now);
@@ -256,9 +257,11 @@ impl Cache {
         if let Some(hit) = self.hit(id, selector, now.coarse) {
             return Some(hit);
         }
-        let state = self.0.lock();
-        let entry = state.entry(id)?;
-        let secret = entry.version(selector)?.last_known(&self.0.config, &now)?;
+        let mut state = self.0.lock();
+        let entry = state.entry_mut(id)?;
+        let index = entry.position(selector)?;
+        let secret = entry.versions[index].last_known(&self.0.config, &now)?;
+        self.0.note_read(entry, index);
         self.0.hits.count(secret.version().validity.mark_used());
         Some(Hit::owned(secret))
     }
@@ -272,8 +275,7 @@ impl Cache {
             let why = state.pacer.error();
             let entry = state.entry_mut(id)?;
             let why = why.filter(|_| !entry.is_signed_here());
-            let index =
-                entry.versions.iter().position(|version| version.selector.as_selector() == selector)?;
+            let index = entry.position(selector)?;
             let version = &mut entry.versions[index];
             if version.flight.as_ref().is_some_and(|flight| flight.started == waiter.started()) {
                 version.overdue = true;
@@ -323,6 +325,7 @@ impl Cache {
         let Some(entry) = state.entries.get_mut(&entry_id) else { return Forced::Failed(closed()) };
         if purpose == Purpose::Force {
             self.0.invalidate_all(entry);
+            self.0.note_read(entry, index);
         }
         if let Some(flight) = &entry.versions[index].flight {
             let waiter = Waiter::new(Arc::clone(flight), None);
@@ -432,7 +435,8 @@ fn status(entry: &SecretEntry, version: &VersionEntry, now: &Now) -> SecretStatu
     }
 }
 
-pub(super) fn closed() -> Error {
+/// Returns the error of every call to a cache that has been closed.
+pub fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the cache has been closed; make a new one to read secrets again")
 }
 

@@ -63,9 +63,17 @@ impl Shared {
         Hit::owned(secret)
     }
 
-    /// Inserts a version's value into the map that hits read, under each of the names.
+    /// Records that the program reads a version, rather than only logins that look for one that works.
+    pub(crate) fn note_read(&self, entry: &mut SecretEntry, index: usize) {
+        if !std::mem::replace(&mut entry.versions[index].is_read, true) {
+            self.publish(entry.names(), &entry.versions[index]);
+        }
+    }
+
+    /// Inserts a version's value into the map that hits read, under each of the names. Not before the program reads the
+    /// version: hits are not seen here, and its first read must be.
     pub(crate) fn publish<'a>(&self, names: impl Iterator<Item = &'a Arc<str>>, version: &VersionEntry) {
-        let Some(secret) = &version.secret else { return };
+        let Some(secret) = version.secret.as_ref().filter(|_| version.is_read) else { return };
         secret.version().validity.belong_to(self.number);
         let guard = self.map.guard();
         for name in names {

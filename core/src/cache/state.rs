@@ -105,6 +105,9 @@ pub(crate) struct VersionEntry {
     pub(crate) served: Moment,
     /// Listeners have been notified of the current spell of staleness.
     pub(crate) stale_notified: bool,
+    /// The program reads it, or it is the current version. Otherwise only logins have requested it, to find a version
+    /// that works.
+    pub(crate) is_read: bool,
     /// The secret was last confirmed by a replica. The same in all versions of a secret; it is here because there is a
     /// byte to spare.
     is_at_replica: bool,
@@ -271,11 +274,13 @@ impl SecretEntry {
         self.versions.iter_mut().find(|version| version.selector.as_selector() == selector)
     }
 
+    pub(crate) fn position(&self, selector: Selector<'_>) -> Option<usize> {
+        self.versions.iter().position(|version| version.selector.as_selector() == selector)
+    }
+
     /// Returns the index of a version, creating it if necessary, and the version that was evicted to make room.
     pub(crate) fn index_of(&mut self, selector: Selector<'_>) -> (usize, Option<VersionEntry>) {
-        if let Some(index) =
-            self.versions.iter().position(|version| version.selector.as_selector() == selector)
-        {
+        if let Some(index) = self.position(selector) {
             return (index, None);
         }
         let full = self.versions.len() >= MOST_VERSIONS;
@@ -329,6 +334,7 @@ impl SecretEntry {
 
 impl VersionEntry {
     fn new(selector: OwnedSelector) -> Self {
+        let is_read = selector.as_selector() == Selector::CURRENT;
         Self {
             selector,
             secret: None,
@@ -341,6 +347,7 @@ impl VersionEntry {
             overdue: false,
             served: Moment::default(),
             stale_notified: false,
+            is_read,
             is_at_replica: false,
         }
     }

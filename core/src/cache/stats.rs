@@ -58,7 +58,7 @@ pub struct Stats {
     pub coalesced: u64,
     /// Refreshes that succeeded, with or without a new version.
     pub refreshes: u64,
-    /// New versions found by refreshes.
+    /// New versions found by refreshes; see [`Event::NewVersion`](crate::Event::NewVersion).
     pub rotations_observed: u64,
     /// Fetches and refreshes that a replica in another Region answered.
     pub replica_reads: u64,

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use secretcache::host::Operation;
-use secretcache::{ErrorKind, Selector};
+use secretcache::host::{Forced, Operation};
+use secretcache::{AWSPREVIOUS, ErrorKind, Selector};
 
 use crate::timeline::{OLD, Read, TTL, Timeline, answer, failure};
 
@@ -150,4 +150,54 @@ fn events_name_the_secret_as_the_program_does() {
     time.force("prod/db").complete(answer("v2", "two"), time.now);
     time.force("prod/db").complete(failure(ErrorKind::Timeout), time.now);
     assert_eq!(*names.lock().unwrap(), ["prod/db", "prod/db"]);
+}
+
+/// Requests a version for a login, as `connect` does.
+#[track_caller]
+fn recheck(time: &Timeline, selector: Selector<'_>, version: &str) {
+    let Forced::Leader(permit, _) = time.cache.recheck("db", selector, time.cache.mark(), time.now) else {
+        panic!("another request is in progress")
+    };
+    permit.complete(answer(version, version), time.now);
+}
+
+#[test]
+fn new_versions_are_told_of_the_labels_that_the_program_reads_not_of_those_that_only_logins_request() {
+    let previous = Selector::stage(AWSPREVIOUS);
+    let read = |time: &Timeline| assert!(matches!(time.read_version("db", previous), Read::Hit(_)));
+    let peek = |time: &Timeline| assert!(time.cache.peek("db", previous, time.now).is_some());
+    let refresh = |time: &Timeline| {
+        let forced = time.cache.force("db", previous, time.cache.mark(), time.now);
+        let Forced::Leader(permit, _) = forced else { panic!("another request is in progress") };
+        permit.complete(answer("v2", "v2"), time.now);
+    };
+    for read in [&read as &dyn Fn(&Timeline), &peek, &refresh] {
+        let time = Timeline::new();
+        recheck(&time, previous, "v1");
+        recheck(&time, previous, "v2");
+        assert_eq!(time.told(), [""; 0]);
+        assert_eq!(time.cache.stats(time.now).rotations_observed, 0);
+        read(&time);
+        recheck(&time, previous, "v3");
+        assert_eq!(time.told(), ["new_version v2 v3"]);
+        assert_eq!(time.cache.stats(time.now).rotations_observed, 1);
+    }
+}
+
+#[test]
+fn a_value_that_a_login_requested_is_a_hit_from_the_second_read_on() {
+    let previous = Selector::stage(AWSPREVIOUS);
+    let time = Timeline::new();
+    recheck(&time, previous, "v1");
+    assert!(time.cache.hit("db", previous, time.now.coarse).is_none());
+    assert!(matches!(time.read_version("db", previous), Read::Hit(value) if value == "v1"));
+    assert!(time.cache.hit("db", previous, time.now.coarse).is_some());
+}
+
+#[test]
+fn a_new_current_version_is_told_even_if_only_logins_request_it() {
+    let time = Timeline::new();
+    recheck(&time, Selector::CURRENT, "v1");
+    recheck(&time, Selector::CURRENT, "v2");
+    assert_eq!(time.told(), ["new_version v1 v2"]);
 }

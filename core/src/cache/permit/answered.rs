@@ -76,7 +76,8 @@ impl FetchPermit {
         version.flight = None;
         if let Some(old) = version.secret.take().filter(|old| old.as_ptr() != secret.as_ptr()) {
             self.shared.invalidate(&old);
-            if old.version_id() != secret.version_id() {
+            // A label that only logins request is none of the program's business.
+            if version.is_read && old.version_id() != secret.version_id() {
                 state.counters.rotations_observed += 1;
                 events.push(Event::NewVersion {
                     secret_id: Arc::clone(&self.id),
