@@ -157,7 +157,7 @@ enum secretcache_result
      */
     SECRETCACHE_SERVICE_UNAVAILABLE = 112,
     /**
-     * The endpoint is unreachable: DNS, connection refused or reset, TLS.
+     * The endpoint is unreachable: DNS, connection refused or reset.
      */
     SECRETCACHE_CONNECTION = 113,
     /**
@@ -196,6 +196,10 @@ enum secretcache_result
      * The process or the system has no thread, file descriptor or memory left. The message says which.
      */
     SECRETCACHE_RESOURCE_EXHAUSTED = 122,
+    /**
+     * The endpoint is reachable, but TLS failed: its certificate is not trusted, or it speaks no TLS.
+     */
+    SECRETCACHE_TLS = 123,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -562,7 +566,8 @@ typedef struct secretcache_ffi_source {
 } secretcache_ffi_source;
 
 /**
- * Called when a refresh found a new version. Ids and label are empty if they are not known.
+ * Called when a refresh found a new version: of `AWSCURRENT`, or of another staging label that the program reads.
+ * Labels that only connection attempts request are left out. Ids and label are empty if they are not known.
  */
 typedef void (*secretcache_on_new_version)(void *user_data,
                                            struct secretcache_str secret_id,

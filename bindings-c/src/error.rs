@@ -93,7 +93,7 @@ result_codes! {
         SECRETCACHE_THROTTLED = 111 for Throttled,
         /// The service failed (HTTP 5xx).
         SECRETCACHE_SERVICE_UNAVAILABLE = 112 for ServiceUnavailable,
-        /// The endpoint is unreachable: DNS, connection refused or reset, TLS.
+        /// The endpoint is unreachable: DNS, connection refused or reset.
         SECRETCACHE_CONNECTION = 113 for Connection,
         /// The response did not arrive in time.
         SECRETCACHE_TIMEOUT = 114 for Timeout,
@@ -113,6 +113,8 @@ result_codes! {
         SECRETCACHE_INTERNAL = 121 for Internal,
         /// The process or the system has no thread, file descriptor or memory left. The message says which.
         SECRETCACHE_RESOURCE_EXHAUSTED = 122 for ResourceExhausted,
+        /// The endpoint is reachable, but TLS failed: its certificate is not trusted, or it speaks no TLS.
+        SECRETCACHE_TLS = 123 for Tls,
     }
 }
 

@@ -68,6 +68,12 @@ pub fn iam_login(
     Ok(login.into())
 }
 
+/// Returns the message of the error for a cache that has been closed.
+#[napi]
+pub fn closed_message() -> String {
+    secretcache::host::closed().message().to_owned()
+}
+
 /// Returns whether an error means a refused login: judged by its code if it has one, otherwise by its text.
 #[napi]
 pub fn says_login_refused(message: String, code: Option<String>) -> bool {

@@ -116,6 +116,13 @@ const KINDS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'connection',
   EAI_AGAIN: 'connection',
   EPIPE: 'connection',
+  EPROTO: 'tls',
+  CERT_HAS_EXPIRED: 'tls',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls',
+  SELF_SIGNED_CERT_IN_CHAIN: 'tls',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'tls',
 };
 
 /** A response of the client that cannot be used. */

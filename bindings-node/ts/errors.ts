@@ -28,6 +28,7 @@ export const ERROR_CODES = [
   'SOURCE',
   'INTERNAL',
   'RESOURCE_EXHAUSTED',
+  'TLS',
   'LOGIN_REJECTED',
 ] as const;
 
@@ -43,6 +44,7 @@ export const ERROR_CODES = [
  * | `SECRET_NOT_FOUND`, `VERSION_NOT_FOUND`, `SECRET_DELETED` | there is no such secret, no such version of it, or it is marked for deletion |
  * | `KEY_UNAVAILABLE` | the KMS key is disabled or pending deletion |
  * | `THROTTLED`, `SERVICE_UNAVAILABLE`, `CONNECTION`, `TIMEOUT` | the service is unreachable, overloaded or too slow: retry later |
+ * | `TLS` | the endpoint's certificate is not trusted, or it speaks no TLS |
  * | `INVALID_REQUEST`, `INVALID_RESPONSE` | the service refused the request for another reason, or sent an unexpected response |
  * | `WRONG_TYPE`, `NOT_JSON`, `FIELD_NOT_FOUND` | the secret does not have the requested form |
  * | `CLOSED` | the cache has been closed |

@@ -237,7 +237,7 @@ export class Reader {
    * threads use it, so it does not refuse the read.
    */
   #check(): void {
-    if (this.closed) throw new SecretCacheError('CLOSED', 'the cache has been closed; make a new one to read secrets again');
+    if (this.closed) throw new SecretCacheError('CLOSED', native.closedMessage());
   }
 
   #isGood(entry: Entry): boolean {

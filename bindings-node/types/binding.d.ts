@@ -146,6 +146,8 @@ export interface ClientValue {
     string?: string;
     binary?: Buffer;
 }
+/** Returns the message of the error for a cache that has been closed. */
+export declare function closedMessage(): string;
 /** A message to the package. Besides `number`, one field is set. */
 export interface Delivery {
     /** The number that the package gave to the operation that has ended. */

@@ -1,7 +1,7 @@
 /** The errors of this package: one class, with a code for each kind of failure. */
 import type { Failure } from './binding';
 /** The codes of {@link SecretCacheError}. New ones are only ever added. */
-export declare const ERROR_CODES: readonly ['INVALID_ARGUMENT', 'INVALID_CONFIGURATION', 'NO_REGION', 'NO_CREDENTIALS', 'INVALID_CREDENTIALS', 'ACCESS_DENIED', 'SECRET_NOT_FOUND', 'VERSION_NOT_FOUND', 'SECRET_DELETED', 'KEY_UNAVAILABLE', 'INVALID_REQUEST', 'THROTTLED', 'SERVICE_UNAVAILABLE', 'CONNECTION', 'TIMEOUT', 'INVALID_RESPONSE', 'WRONG_TYPE', 'NOT_JSON', 'FIELD_NOT_FOUND', 'CLOSED', 'SOURCE', 'INTERNAL', 'RESOURCE_EXHAUSTED', 'LOGIN_REJECTED'];
+export declare const ERROR_CODES: readonly ['INVALID_ARGUMENT', 'INVALID_CONFIGURATION', 'NO_REGION', 'NO_CREDENTIALS', 'INVALID_CREDENTIALS', 'ACCESS_DENIED', 'SECRET_NOT_FOUND', 'VERSION_NOT_FOUND', 'SECRET_DELETED', 'KEY_UNAVAILABLE', 'INVALID_REQUEST', 'THROTTLED', 'SERVICE_UNAVAILABLE', 'CONNECTION', 'TIMEOUT', 'INVALID_RESPONSE', 'WRONG_TYPE', 'NOT_JSON', 'FIELD_NOT_FOUND', 'CLOSED', 'SOURCE', 'INTERNAL', 'RESOURCE_EXHAUSTED', 'TLS', 'LOGIN_REJECTED'];
 /**
  * The kind of failure.
  *
@@ -14,6 +14,7 @@ export declare const ERROR_CODES: readonly ['INVALID_ARGUMENT', 'INVALID_CONFIGU
  * | `SECRET_NOT_FOUND`, `VERSION_NOT_FOUND`, `SECRET_DELETED` | there is no such secret, no such version of it, or it is marked for deletion |
  * | `KEY_UNAVAILABLE` | the KMS key is disabled or pending deletion |
  * | `THROTTLED`, `SERVICE_UNAVAILABLE`, `CONNECTION`, `TIMEOUT` | the service is unreachable, overloaded or too slow: retry later |
+ * | `TLS` | the endpoint's certificate is not trusted, or it speaks no TLS |
  * | `INVALID_REQUEST`, `INVALID_RESPONSE` | the service refused the request for another reason, or sent an unexpected response |
  * | `WRONG_TYPE`, `NOT_JSON`, `FIELD_NOT_FOUND` | the secret does not have the requested form |
  * | `CLOSED` | the cache has been closed |

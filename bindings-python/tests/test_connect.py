@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -117,6 +118,14 @@ def test_a_secret_that_is_no_credential_is_named(world: World, monkeypatch: pyte
     assert "canary" not in str(caught.value)
 
 
+class Answered(Exception):
+    """An error of an HTTP client, with the response."""
+
+    def __init__(self, status_code: int, text: str) -> None:
+        super().__init__(text)
+        self.response = SimpleNamespace(status_code=status_code)
+
+
 class Named(Exception):
     """An error from PostgreSQL, with a code."""
 
@@ -139,6 +148,9 @@ class Named(Exception):
         (Exception(1049, "Unknown database"), False),
         (Exception("WRONGPASS invalid username-password pair or user is disabled."), True),
         (Exception("NOAUTH Authentication required."), False),
+        (Answered(401, "in whatever language"), True),
+        (Answered(403, "Forbidden"), False),
+        (Answered(500, "password authentication failed, says the server behind this one"), False),
     ],
 )
 def test_refusals_are_told_from_other_errors(error: Exception, is_refusal: bool) -> None:

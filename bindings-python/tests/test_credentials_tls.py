@@ -88,7 +88,7 @@ def test_an_unknown_authority_is_not_trusted(
 ) -> None:
     if bundle:
         monkeypatch.setenv("AWS_CA_BUNDLE", str(folder / bundle))
-    with pytest.raises(errors.EndpointConnectionError, match="(?i)certificate|issuer") as caught:
+    with pytest.raises(errors.TlsError, match="(?i)certificate|issuer") as caught:
         SecretCache(timeout=5).get_secret_string("db")
     assert isinstance(caught.value, SSLError)
 
@@ -98,7 +98,7 @@ def test_a_server_without_tls_is_botocores_ssl_error(
     here: None, running_endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", running_endpoint.url.replace("http:", "https:"))
-    with pytest.raises(errors.EndpointConnectionError) as caught:
+    with pytest.raises(errors.TlsError) as caught:
         SecretCache(timeout=5).get_secret_string("db")
     assert isinstance(caught.value, SSLError)
 

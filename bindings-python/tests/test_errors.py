@@ -144,6 +144,7 @@ def test_an_error_says_whether_a_retry_may_help_soon(service: Service) -> None:
         "ServiceUnavailableError",
         "SourceError",
         "ThrottledError",
+        "TlsError",
     }
     for failure, verdict in (
         (service_error("ThrottlingException"), True),

@@ -23,9 +23,7 @@ def failures() -> dict[str, BaseException]:
     missing = service_error("ResourceNotFoundException")
     made["of the service"] = errors.from_core("secret_not_found", "", fault, "db")
     made["of a client"] = errors.from_client("secret_not_found", missing, "db")
-    made["of an unreachable service"] = errors.from_client(
-        "connection", SSLError(endpoint_url="u", error="e")
-    )
+    made["of an unreachable service"] = errors.from_client("tls", SSLError(endpoint_url="u", error="e"))
     made["of a client that is not botocore's"] = errors.from_client(
         "source", FileNotFoundError(2, "no", "db")
     )

@@ -197,7 +197,7 @@ error_kinds! {
     Throttled => "throttled", Later;
     /// The service failed (HTTP 5xx).
     ServiceUnavailable => "service_unavailable", Later;
-    /// The endpoint is unreachable: DNS, connection refused or reset, TLS.
+    /// The endpoint is unreachable: DNS, connection refused or reset.
     Connection => "connection", Later;
     /// The response did not arrive in time.
     Timeout => "timeout", Later;
@@ -217,6 +217,8 @@ error_kinds! {
     Internal => "internal", Never;
     /// The process or the system has no thread, file descriptor or memory left. The message says which.
     ResourceExhausted => "resource_exhausted", Later;
+    /// The endpoint is reachable, but TLS failed: its certificate is not trusted, or it speaks no TLS.
+    Tls => "tls", Later;
 }
 
 impl ErrorKind {
@@ -291,7 +293,10 @@ impl ErrorKind {
 
     /// Whether the service is unavailable, so that other requests would fail too.
     pub(crate) fn is_outage(self) -> bool {
-        matches!(self, Self::Throttled | Self::ServiceUnavailable | Self::Connection | Self::Timeout)
+        matches!(
+            self,
+            Self::Throttled | Self::ServiceUnavailable | Self::Connection | Self::Tls | Self::Timeout
+        )
     }
 }
 
@@ -329,6 +334,7 @@ mod tests {
             "invalid_response",
             "source",
             "resource_exhausted",
+            "tls",
         ];
         assert_eq!(names, expected);
     }

@@ -4,7 +4,7 @@
 //! them. Applications use the root of the crate.
 
 pub use crate::cache::brake::Brake;
-pub use crate::cache::cache::{Cache, Forced, Lookup};
+pub use crate::cache::cache::{Cache, Forced, Lookup, closed};
 pub use crate::cache::due::Due;
 pub use crate::cache::flight::{Outcome, Waiter};
 pub use crate::cache::permit::FetchPermit;
@@ -19,8 +19,8 @@ pub use crate::labels::VersionLabels;
 #[cfg(feature = "aws")]
 pub use crate::native::{
     BlockingPool, Driver, Get, LogLimiter, MOST_THREADS, Options, PerProcess, ReadState, SystemClock, Task,
-    brake_of, end_event_thread, fresh_seed, generation, run_on_event_thread, service_error, set_threads,
-    shutdown, sign_token, spawn, spawn_thread, wait_for,
+    brake_of, end_event_thread, fresh_seed, generation, parse_credentials, run_on_event_thread,
+    service_error, set_threads, shutdown, sign_token, spawn, spawn_thread, wait_for,
 };
 #[cfg(feature = "aws")]
 pub use crate::place::Role;

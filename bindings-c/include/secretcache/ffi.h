@@ -33,6 +33,7 @@ enum secretcache_result
     SECRETCACHE_SOURCE = 120,
     SECRETCACHE_INTERNAL = 121,
     SECRETCACHE_RESOURCE_EXHAUSTED = 122,
+    SECRETCACHE_TLS = 123,
 };
 typedef uint32_t secretcache_result;
 enum secretcache_counter

@@ -10,6 +10,7 @@ __all__ = [
     "FOLLOWER",
     "HIT",
     "LEADER",
+    "STAGES",
     "SUPERSEDED",
     "Cache",
     "ConnectAttempt",
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 __version__: str
+
+STAGES: tuple[str, ...]
 
 HIT: Final = "hit"
 DUE: Final = "due"

@@ -133,12 +133,11 @@ def is_rejected_login(error: BaseException) -> bool:
     any of them.
     """
     try:
-        response = getattr(error, "response", None)
-        if getattr(response, "status_code", None) == 401:
-            return True
         code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
         if code is None and error.args and isinstance(error.args[0], int):
             code = error.args[0]  # MySQL's number
+        if code is None:
+            code = getattr(getattr(error, "response", None), "status_code", None)
     except Exception:
         return False  # not a driver's: those have readable attributes
     return _core.says_login_refused(said(error), None if code is None else str(code))

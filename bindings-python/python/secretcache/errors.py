@@ -126,9 +126,15 @@ class ServiceUnavailableError(SecretCacheError):
 
 
 class EndpointConnectionError(SecretCacheError, ConnectionError):
-    """The endpoint is unreachable: DNS, connection refused or reset, TLS."""
+    """The endpoint is unreachable: DNS, connection refused or reset; or TLS failed."""
 
     kind = "connection"
+
+
+class TlsError(EndpointConnectionError):
+    """TLS failed: the endpoint's certificate is not trusted, or it speaks no TLS."""
+
+    kind = "tls"
 
 
 class RequestTimeoutError(SecretCacheError, TimeoutError):
@@ -202,6 +208,7 @@ _CLASSES: dict[str, type[SecretCacheError]] = {
         ThrottledError,
         ServiceUnavailableError,
         EndpointConnectionError,
+        TlsError,
         RequestTimeoutError,
         InvalidResponseError,
         WrongTypeError,
@@ -219,11 +226,9 @@ _BOTOCORE = {
     "no_region": "NoRegionError",
     "no_credentials": "NoCredentialsError",
     "connection": "EndpointConnectionError",
+    "tls": "SSLError",
     "timeout": "ReadTimeoutError",
 }
-
-_TLS = ("invalid peer certificate", "received corrupt message", "received fatal alert")
-"""Texts of connection errors that concern TLS."""
 
 
 def from_core(
@@ -237,8 +242,6 @@ def from_core(
     if fault is not None:
         return _of_service(ours, fault, secret_id)
     name = _BOTOCORE.get(kind)
-    if kind == "connection" and any(text in message for text in _TLS):
-        name = "SSLError"
     return (_with_botocore(ours, name) if name else ours)(message, secret_id=secret_id)
 
 
@@ -320,7 +323,7 @@ _UNANSWERED = {
     "EndpointConnectionError": "connection",
     "ConnectionClosedError": "connection",
     "ProxyConnectionError": "connection",
-    "SSLError": "connection",
+    "SSLError": "tls",
     "ConnectTimeoutError": "timeout",
     "ReadTimeoutError": "timeout",
     "NoCredentialsError": "no_credentials",

@@ -28,9 +28,12 @@ mod credentials;
 mod http;
 mod iam_token;
 mod profile;
+mod unreached;
 
+pub use credential_process::parse_credentials;
 pub(super) use http::watched;
 pub use iam_token::sign_token;
+pub(super) use unreached::Unreached;
 
 /// A client of the service.
 pub(super) struct AwsSource {
@@ -167,7 +170,7 @@ fn meaning<E>(
     operation: &'static str,
     error: SdkError<E, HttpResponse>,
     endpoint: &str,
-    missed: Option<String>,
+    missed: Option<Unreached>,
 ) -> Error
 where
     E: ProvideErrorMetadata + RequestId + StdError + Send + Sync + 'static,
@@ -193,7 +196,7 @@ where
             Error::new(ErrorKind::InvalidConfiguration, text)
         }
         SdkError::TimeoutError(_) => match missed {
-            Some(reason) => unreachable_endpoint(operation, &endpoint, &reason),
+            Some(unreached) => unreached.error(&format!("{operation}: cannot reach {endpoint}")),
             None => {
                 Error::new(ErrorKind::Timeout, format!("{operation}: no response from {endpoint} in time"))
             }
@@ -211,10 +214,6 @@ where
     }
 }
 
-fn unreachable_endpoint(operation: &str, endpoint: &str, reason: &str) -> Error {
-    Error::new(ErrorKind::Connection, format!("{operation}: cannot reach {endpoint}: {reason}"))
-}
-
 /// The error for a response that does not follow the protocol. The SDK treats a success with a broken body as an error
 /// without a code.
 fn not_understood(operation: &str, status: u16) -> Error {
@@ -225,14 +224,13 @@ fn not_understood(operation: &str, status: u16) -> Error {
 /// The error for a request that never got an answer: no credentials, or no connection.
 fn not_sent(operation: &'static str, endpoint: &str, error: &(dyn StdError + 'static)) -> Error {
     let credentials = causes(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
-    let reason = root_cause(error);
     match credentials {
         Some(credentials) => no_credentials(credentials),
         None => {
             let system = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
             match system.filter_map(exhausted::resource).next() {
                 Some(text) => Error::new(ErrorKind::ResourceExhausted, format!("{operation}: {text}")),
-                None => unreachable_endpoint(operation, endpoint, &reason),
+                None => Unreached::of(error).error(&format!("{operation}: cannot reach {endpoint}")),
             }
         }
     }

@@ -13,12 +13,12 @@ use super::log;
 use super::process::{PerProcess, fresh_seed};
 use super::task::Task;
 use super::transport::Transport;
-use crate::cache::cache::{Cache, Forced};
+use crate::cache::cache::{Cache, Forced, closed};
 use crate::cache::flight::Waiter;
 use crate::cache::hit::Hit;
 use crate::cache::watch::Watches;
 use crate::config::Config;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::id::{OwnedSelector, Selector};
 use crate::secret::Secret;
 use crate::time::Now;
@@ -65,7 +65,7 @@ impl Handle {
     #[cold]
     fn init(&self) -> Result<&Arc<Inner>, Error> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "the cache has been closed"));
+            return Err(closed());
         }
         let inner = self.inner.get_or_try_make(|| {
             let cache = Cache::with_watches(self.config.clone(), fresh_seed(), self.watches.clone())?;
@@ -127,7 +127,7 @@ impl Handle {
     pub(super) fn start_prefetch(&self, ids: Vec<String>) -> Result<Task<Vec<(String, Error)>>, Error> {
         let inner = Arc::clone(self.inner()?);
         if inner.cache.is_closed() {
-            return Err(Error::new(ErrorKind::Closed, "the cache has been closed"));
+            return Err(closed());
         }
         Task::start(async move { Ok(inner.prefetch(ids).await) })
     }

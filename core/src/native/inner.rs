@@ -7,10 +7,11 @@ use tokio::sync::Notify;
 
 use super::clock::SystemClock;
 use super::fetch;
+use super::handle::Asking;
 use super::places::Places;
 use super::transport::Transport;
-use crate::cache::cache::{Cache, Lookup};
-use crate::cache::flight::Waiter;
+use crate::cache::cache::{Cache, Forced, Lookup};
+use crate::cache::flight::{Outcome, Waiter};
 use crate::cache::hit::Hit;
 use crate::cache::permit::FetchPermit;
 use crate::error::{Error, ErrorKind};
@@ -61,6 +62,32 @@ impl Inner {
             }
             Lookup::Follower(waiter) => ReadState::Wait(waiter),
             Lookup::Failed(error) => ReadState::Ready(Err(error)),
+        }
+    }
+
+    /// Fetches a version now, whatever its age: for a forced refresh, or for a login that was refused.
+    pub(super) async fn ask_now(
+        self: &Arc<Self>,
+        id: &str,
+        selector: Selector<'_>,
+        how: Asking,
+    ) -> Result<Secret, Error> {
+        let mark = self.cache.mark();
+        loop {
+            let (waiter, is_ours) = match how(&self.cache, id, selector, mark, SystemClock::now()) {
+                Forced::Leader(permit, waiter) => {
+                    self.spawn(permit);
+                    (waiter, true)
+                }
+                Forced::Follower(waiter) => (waiter, true),
+                Forced::Superseded(waiter) => (waiter, false),
+                Forced::Failed(error) => return Err(error),
+            };
+            match waiter.await {
+                Outcome::Value(secret) if is_ours => return Ok(secret),
+                Outcome::Failed { error, .. } if is_ours => return Err(error),
+                _ => {}
+            }
         }
     }
 

@@ -1,6 +1,19 @@
 //! The native driver: an embedded tokio runtime, the AWS SDK as source, a background refresher.
 //!
-//! Nothing here starts before the first read, and a forked child recreates everything.
+//! Nothing here starts before the first read, and a forked child recreates everything. To read it, follow one read:
+//!
+//! 1. `builder` and `options` take the settings; `secret_cache` is what Rust programs use, `driver` what bindings use.
+//! 2. `handle` is the part of a cache that a forked child inherits; `inner` is the part that each process makes anew
+//!    (`process`), with its requests.
+//! 3. `request` reads, on a plain thread with `wait`; `connect` logs in; `prefetch` reads many at once.
+//! 4. `refresher` runs the requests in the background, and refreshes what is due.
+//! 5. `fetch` decides which calls answer a request, and `replicas` which Region gets them: `outage` is what is known
+//!    about one Region, and `brakes` slow down the refreshes of one endpoint in all caches of the process.
+//! 6. `places` has a connected source for each role and Region, made from `transport`: the AWS SDK (`aws`) or the
+//!    program's own; `locked` keeps its values out of swap.
+//! 7. `runtime` has the threads for asynchronous work, of which a `task` is one piece; `pool` has those for blocking
+//!    calls of bindings, and `event_thread` is the one that calls their listeners.
+//! 8. `listeners` get the events, `log` limits the warnings, and `clock` tells the time.
 
 mod aws;
 mod brakes;
@@ -22,7 +35,6 @@ mod pool;
 mod prefetch;
 mod process;
 mod refresher;
-mod refreshing;
 mod replicas;
 mod request;
 mod runtime;
@@ -31,7 +43,7 @@ mod task;
 mod transport;
 mod wait;
 
-pub use aws::{service_error, sign_token};
+pub use aws::{parse_credentials, service_error, sign_token};
 pub use brakes::brake_of;
 pub use builder::Builder;
 pub use clock::SystemClock;

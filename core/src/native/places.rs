@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::aws::AwsSource;
+use super::aws::{AwsSource, Unreached};
 use super::brakes::brake_of;
 use super::locked::LockingSource;
 use super::options::Options;
@@ -159,10 +159,10 @@ impl Connected {
 
     /// Returns the error of a request that did not end in time. `missed` is why its last attempt got no answer, if that
     /// is known.
-    pub(super) fn late(&self, after: Duration, missed: Option<String>) -> Error {
+    pub(super) fn late(&self, after: Duration, missed: Option<Unreached>) -> Error {
         let endpoint = self.aws.as_ref().map_or("the source", |aws| &aws.endpoint);
         match missed {
-            Some(reason) => Error::new(ErrorKind::Connection, format!("cannot reach {endpoint}: {reason}")),
+            Some(unreached) => unreached.error(&format!("cannot reach {endpoint}")),
             None => Error::new(ErrorKind::Timeout, format!("no response from {endpoint} within {after:?}")),
         }
     }

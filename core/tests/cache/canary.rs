@@ -27,6 +27,7 @@ const WATCHED: &[&str] = &[
 #[rustfmt::skip]
 const HARMLESS: &[&str] = &[
     "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS", "Backoff", "BlockingPool", "BoxFuture", "Brake", "brake_of", "check_size",
+    "closed", "parse_credentials",
     "Coarse", "ErrorExt", "ErrorKind", "IamLogin", "Listener", "SecretExt",
     "LogLimiter", "LoginStats", "Moment", "MOST_THREADS", "Now", "Operation", "OwnedSelector",
     "PerProcess", "Retry", "RotationRules", "SecretSource", "Selector", "ServiceFault", "Extension",
@@ -208,13 +209,13 @@ fn credentials_and_plans_show_no_value() {
     let next = attempt.next(now);
     cage.debug("Action", &next);
     let Action::Try(secret, stage) = next else { panic!("nothing to try") };
-    let credential = Credential::new(secret.clone(), stage.as_str()).unwrap();
+    let credential = Credential::new(secret.clone(), stage).unwrap();
     assert_eq!(credential.password(), Some(CANARY));
     cage.debug("Credential", &credential);
     attempt.rejected(&secret, stage, now);
     cage.debug("ConnectAttempt after a refusal", &attempt);
     cage.debug("RejectedVersion", &attempt.tried());
-    let error = Credential::new(Secret::from(Fetched::string("v1", CANARY)), stage.as_str()).unwrap_err();
+    let error = Credential::new(Secret::from(Fetched::string("v1", CANARY)), stage).unwrap_err();
     cage.debug("Credential's error", &error);
     cage.check();
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from secretcache import _connect, _fields
+from secretcache import _connect, _core, _fields
 from secretcache.errors import FieldNotFoundError
 
 from ._login import Login
@@ -90,7 +90,7 @@ class Key:
 
 
 def _is_unauthorized(response: Any) -> bool:
-    return bool(response.status_code == 401)
+    return _core.says_login_refused("", str(response.status_code))
 
 
 def _is_refused(error: BaseException) -> bool:

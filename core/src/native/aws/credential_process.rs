@@ -53,7 +53,7 @@ impl CredentialProcess {
             let quoted: String = complaint.trim().chars().take(MOST_QUOTED).collect();
             return Err(failed(format!("failed ({status}): {quoted}")));
         }
-        parse(&output).map_err(|problem| failed(problem.to_owned()))
+        parse_credentials(&output).map_err(|problem| failed(problem.to_owned()))
     }
 }
 
@@ -68,7 +68,12 @@ struct Output {
     expiration: Option<String>,
 }
 
-fn parse(output: &[u8]) -> Result<Credentials, &'static str> {
+/// Parses what such a program prints.
+///
+/// # Errors
+///
+/// What is wrong with it, without quoting it.
+pub fn parse_credentials(output: &[u8]) -> Result<Credentials, &'static str> {
     let output: Output = serde_json::from_slice(output)
         .map_err(|_| "printed no JSON object with Version, AccessKeyId and SecretAccessKey")?;
     if output.version != 1 {

@@ -35,7 +35,8 @@ use tokio::time::Instant;
 
 use super::credential_process::CredentialProcess;
 use super::profile::{Profiles, env_var};
-use super::{causes, no_credentials, root_cause};
+use super::unreached::Unreached;
+use super::{causes, no_credentials};
 use crate::error::{Error, ErrorKind, ServiceFault};
 use crate::place::Role;
 
@@ -288,7 +289,7 @@ fn not_assumed(arn: &str, error: &CredentialsError) -> Error {
         Some(SdkError::TimeoutError(_)) => {
             Error::new(ErrorKind::Timeout, text("no response from STS in time"))
         }
-        _ => Error::new(ErrorKind::Connection, text(&format!("cannot reach STS: {}", root_cause(error)))),
+        _ => Unreached::of(error).error(&text("cannot reach STS")),
     }
 }
 

@@ -27,6 +27,7 @@ use rustls::pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
 use super::profile::unreadable;
+use super::unreached::Unreached;
 use crate::error::{Error, ErrorKind};
 use crate::native::{Options, PerProcess};
 use crate::wire::LARGEST_ANSWER;
@@ -172,13 +173,13 @@ impl HttpConnector for Bounded<SharedHttpConnector> {
 
 tokio::task_local! {
     /// Why the last attempt of a call got no answer.
-    static MISSED: Cell<Option<String>>;
+    static MISSED: Cell<Option<Unreached>>;
 }
 
 /// Makes a call, and also returns why its last attempt got no answer, if that is known. If a call runs out of time
 /// between two attempts, the SDK reports only the timeout. A watched call within another uses the outer one's note, so
 /// that a caller that cuts the outer call short learns the reason.
-pub(in crate::native) async fn watched<T>(call: impl Future<Output = T>) -> (T, Option<String>) {
+pub(in crate::native) async fn watched<T>(call: impl Future<Output = T>) -> (T, Option<Unreached>) {
     let watched = async {
         let answer = call.await;
         (answer, MISSED.with(Cell::take))
@@ -191,7 +192,7 @@ pub(in crate::native) async fn watched<T>(call: impl Future<Output = T>) -> (T, 
 
 fn note_missed(error: &ConnectorError) {
     if !error.is_timeout() {
-        let _ = MISSED.try_with(|missed| missed.set(Some(super::root_cause(error))));
+        let _ = MISSED.try_with(|missed| missed.set(Some(Unreached::of(error))));
     }
 }
 
