@@ -1,6 +1,6 @@
 ##@ What ships
 .PHONY: docs reference wheel node cli lambda install-c uninstall-c dist-c header-c
-.PHONY: version sdist wheel-cli npm-cli deb rpm test-sdist test-install test-old-systems reproduce release-check
+.PHONY: version sdist wheel-cli npm-cli deb rpm test-sdist test-install test-old-systems test-free-threaded reproduce release-check
 # Makes the output independent of the folder.
 REPRODUCIBLE := packaging/reproducible
 BUILD_TOOLS := PATH=$(CURDIR)/$(VENV)/build/bin:$$PATH
@@ -119,6 +119,10 @@ dist-c: $(VENV)/build/.stamp ## Build the C and C++ library as a tarball: dist/s
 # Not in `make test`, because what they need is large or takes long.
 test-old-systems: wheel deb ## Install the wheel and the .deb on Debian 11, and read a secret there
 	packaging/try-debian-11 dist/*.whl dist/cli/*.deb
+
+# PYTHON=FILE tests with that interpreter.
+test-free-threaded: venv-tests venv-databases servers build ## Test the Python packages on free-threaded CPython, without the global lock
+	packaging/try-free-threaded
 
 REPRODUCED ?= wheel sdist node wheel-cli deb rpm lambda dist-c
 reproduce: $(VENV)/build/.stamp ## Build everything in two folders and compare the bytes (an hour or more; REPRODUCED="wheel deb")

@@ -11,7 +11,8 @@ use pyo3::prelude::*;
 /// code (a destructor), which would be harmful where the core drops it.
 pub(crate) struct DeferredDecref(NonNull<ffi::PyObject>);
 
-// SAFETY: the pointer is dereferenced only while attached to the interpreter, as the methods' arguments prove.
+// SAFETY: the pointer is dereferenced only while attached to the interpreter, as the methods' arguments prove, and only to
+// count references, which free-threaded interpreters do atomically.
 unsafe impl Send for DeferredDecref {}
 // SAFETY: as above.
 unsafe impl Sync for DeferredDecref {}
@@ -40,13 +41,20 @@ impl DeferredDecref {
 
 impl Drop for DeferredDecref {
     fn drop(&mut self) {
-        // In a forked child, a thread of the parent may have left this lock held forever. Then the object is leaked.
-        if let Ok(mut dead) = DEAD.try_lock() {
-            dead.push(Dead(self.0));
-            ANY_DEAD.store(true, Ordering::Release);
+        // Another thread holds this lock only for a moment. But in a forked child, a thread of the parent may have left
+        // it held forever. Then the object is leaked.
+        for _ in 0..MOST_TRIES {
+            if let Ok(mut dead) = DEAD.try_lock() {
+                dead.push(Dead(self.0));
+                ANY_DEAD.store(true, Ordering::Release);
+                return;
+            }
+            std::thread::yield_now();
         }
     }
 }
+
+const MOST_TRIES: usize = 1000;
 
 /// Releases the references dropped so far. Call this where the thread does not hold the core's lock.
 pub(crate) fn drain(py: Python<'_>) {

@@ -59,6 +59,7 @@ impl Engine {
         }
     }
 
+    #[cfg(not(Py_GIL_DISABLED))]
     #[inline]
     pub(crate) fn hit_again(&self, secret: &Secret) -> bool {
         match self {

@@ -1,4 +1,5 @@
-//! The last hit of a cache, with the id object that it was read with.
+//! The last hit of a cache, with the id object that it was read with. Only for interpreters with the global lock;
+//! `no_last.rs` takes the place of this file on the others.
 
 use std::cell::UnsafeCell;
 
@@ -21,8 +22,8 @@ struct LastHit {
     candidate: usize,
 }
 
-// SAFETY: accessed only while holding the global interpreter lock, which the module declares to need, and never across
-// a call that could run Python code.
+// SAFETY: accessed only while holding the global interpreter lock (free-threaded builds leave this file out), and never
+// across a call that could run Python code.
 unsafe impl Send for Last {}
 // SAFETY: as above.
 unsafe impl Sync for Last {}

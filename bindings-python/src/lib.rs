@@ -10,6 +10,7 @@ mod deferred;
 mod engine;
 mod errors;
 mod events;
+#[cfg_attr(Py_GIL_DISABLED, path = "no_last.rs")]
 mod last;
 mod permit;
 mod quick;
@@ -26,8 +27,8 @@ use pyo3::prelude::*;
 static ALLOCATOR: secretcache::WipingAllocator = secretcache::WipingAllocator;
 
 /// The native half of the packages `secretcache` and `aws_secretsmanager_caching`.
-// Only interpreters with the global lock load a wheel for the stable ABI. That lock guards `cache::Last`.
-#[pymodule(gil_used = true)]
+// Free-threaded interpreters may run this without the global lock: what relies on it, `last`, is left out there.
+#[pymodule(gil_used = false)]
 mod _core {
     use std::time::Duration;
 
@@ -108,6 +109,8 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::quick::install(module)?;
+        let stages = secretcache::Stage::ALL.map(secretcache::Stage::as_str);
+        module.add("STAGES", pyo3::types::PyTuple::new(module.py(), stages)?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

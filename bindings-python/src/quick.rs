@@ -209,7 +209,7 @@ impl Cache {
             let fields = secret.filled_extension()?.downcast_ref::<Rendering>()?.fields(id.py())?;
             // SAFETY: both are alive, and `fields` is a `dict` (`Rendering::keep_fields`).
             let value = unsafe { ffi::PyDict_GetItemWithError(fields.as_ptr(), field.as_ptr()) };
-            // SAFETY: null or borrowed from `fields`.
+            // SAFETY: null or borrowed from `fields`, which no thread changes (`_fields.fields`).
             let value = unsafe { Borrowed::from_ptr_or_opt(id.py(), value) }?;
             let is_constant = value.is_none()
                 || value.is_exact_instance_of::<PyString>()

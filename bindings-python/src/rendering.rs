@@ -45,7 +45,11 @@ impl Rendering {
     pub(crate) fn of<'a>(py: Python<'_>, secret: &'a Secret) -> Option<&'a Self> {
         match secret.filled_extension() {
             Some(slot) => slot.downcast_ref(),
-            None => secret.extension(|| Box::new(Self::of_native(py, secret))).downcast_ref(),
+            None => {
+                // Made first: no thread calls the interpreter while another one, attached too, waits for the slot.
+                let made = Box::new(Self::of_native(py, secret));
+                secret.extension(|| made).downcast_ref()
+            }
         }
     }
 

@@ -6,8 +6,6 @@
 Then call ``cache.get_secret_string("prod/checkout/db")`` wherever you need the secret.
 """
 
-import sys
-
 from . import _doctor, errors
 from ._cache import SecretCache
 from ._core import SecretValue, Watch, __version__
@@ -62,12 +60,6 @@ def __getattr__(name: str) -> object:
     text = "" if name.startswith("_") else hint(name, MODULE, __all__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{text}")
 
-
-# On a free-threaded build, importing the extension module enables the lock, unless PYTHON_GIL=0 or -X gil=0 is set.
-if not getattr(sys, "_is_gil_enabled", lambda: True)():
-    raise ImportError(
-        "secretcache needs Python's global interpreter lock: do not set PYTHON_GIL=0 or -X gil=0"
-    )
 
 _problem = _doctor.quick_warning()
 if _problem is not None:

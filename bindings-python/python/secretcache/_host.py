@@ -123,6 +123,8 @@ class HostDriver:
         return result
 
     def _running(self) -> Refresher:
+        # Without a lock, which a forked child could inherit locked. Two threads may start a refresher each: both end
+        # with the cache, and the core gives each permit to only one.
         refresher = self._refresher
         if refresher is None or not refresher.is_ours():
             refresher = self._refresher = Refresher(self)

@@ -10,14 +10,14 @@ from pathlib import Path
 PACKAGES = Path(__file__).resolve().parents[2] / "python"
 INFO = {
     "METADATA": "Metadata-Version: 2.1\nName: secretcache\nVersion: {version}\n",
-    "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: cp310-abi3-{platform}\n",
+    "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\nTag: py3-none-{platform}\n",
 }
 
 
 def pack(folder: Path, version: str) -> Path:
     """Write the wheel and return its path."""
     platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-    wheel = folder / f"secretcache-{version}-cp310-abi3-{platform}.whl"
+    wheel = folder / f"secretcache-{version}-py3-none-{platform}.whl"
     info = f"secretcache-{version}.dist-info"
     record = []
     with zipfile.ZipFile(wheel, "w") as archive:
