@@ -87,7 +87,7 @@ test-races-c: c-tools venv-tests build ## Test the C interface under helgrind
 # Guided by coverage, which works on stable Rust; `cargo fuzz` adds the sanitizers of nightly Rust. Each target runs for
 # FUZZ_SECONDS. An input that breaks one is saved in target/fuzz.
 FUZZ_SECONDS ?= 60
-FUZZ := -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -print_final_stats=1 -artifact_prefix=target/fuzz/
+FUZZ := -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -print_final_stats=1 -artifact_prefix=target/fuzz/
 fuzz-build = cd $(1) && RUSTC_WRAPPER=$(CURDIR)/tests/fuzz/coverage cargo build $(LOCKED) --target-dir $(CURDIR)/target/fuzz
 fuzz-c: ## Fuzz the C interface with random calls, guided by coverage
 	$(call fuzz-build,bindings-c/fuzz)

@@ -1,10 +1,15 @@
 //! Parsers of untrusted bytes, each as a function of those bytes that must not panic. The tests run them on the seeds
-//! in `tests/fuzz/seeds` and on variations of those; `make fuzz-parsers` searches for more. docs/security/review.md says
-//! which parsers are not here.
+//! in `tests/fuzz/seeds` and on variations of those; `make fuzz-parsers` searches for more. docs/security/review.md lists
+//! what each of them reads.
+//!
+//! What a server says is played to the real client over a socket of this machine.
+
+use std::panic::PanicHookInfo;
 
 use jiff::Timestamp;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use secretcache::host::parse_credentials;
 use secretcache::{Fetched, Selector};
 use secretcache_access::condition::Context;
 use secretcache_access::evaluate::{Caller, Named, Policies, Request, evaluate};
@@ -15,13 +20,20 @@ use secretcache_rotation::targets::{HttpProvider, HttpTarget, IamProvider, State
 use secretcache_rotation::{Document, Event, Schedule, from_function};
 use serde_json::Value;
 
+mod account;
+mod files;
+mod script;
+mod servers;
+mod service;
+mod services;
 mod sockets;
 
 /// A parser with its name, which is also the name of its folder of seeds.
 pub type Parser = (&'static str, fn(&[u8]));
 
 /// Parsers that are called directly.
-pub const PARSERS: [Parser; 8] = [
+pub const PARSERS: [Parser; 9] = [
+    ("credentials", credentials),
     ("endpoint", endpoint),
     ("event", event),
     ("inventory", inventory),
@@ -32,8 +44,37 @@ pub const PARSERS: [Parser; 8] = [
     ("targets", targets),
 ];
 
-/// Parsers that are reached through a socket, which is slower.
-pub const PARSERS_OF_SOCKETS: [Parser; 2] = [("answer", sockets::answer), ("request", sockets::request)];
+/// Parsers that are reached through a socket or a file, which is slower.
+pub const PARSERS_OF_SOCKETS: [Parser; 4] = [
+    ("answer", sockets::answer),
+    ("data-file", files::data),
+    ("request", sockets::request),
+    ("seed-file", files::seed),
+];
+
+/// Parsers of a server's side of a whole conversation. They are the slowest, and have the most seeds.
+pub const PARSERS_OF_CONVERSATIONS: [Parser; 8] = [
+    ("account", account::account),
+    ("http", services::http),
+    ("iam", services::iam),
+    ("ldap", servers::ldap),
+    ("mysql", servers::mysql),
+    ("postgres", servers::postgres),
+    ("provider", services::provider),
+    ("redis", servers::redis),
+];
+
+/// Whether a panic is one of the drivers that panic at answers they do not understand. The code that uses them makes an
+/// error of it.
+pub fn is_of_driver(what: &PanicHookInfo<'_>) -> bool {
+    const DRIVERS: [&str; 4] = ["/ldap3-", "/lber-", "/mysql_async-", "/mysql_common-"];
+    what.location().is_some_and(|place| DRIVERS.iter().any(|driver| place.file().contains(driver)))
+}
+
+/// What a `credential_process` prints.
+pub fn credentials(bytes: &[u8]) {
+    let _ = parse_credentials(bytes);
+}
 
 /// Requests to the local endpoint: each line has an operation and its parameters, and all run on one store.
 pub fn endpoint(bytes: &[u8]) {

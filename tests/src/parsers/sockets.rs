@@ -1,17 +1,14 @@
 //! Parsers of input from a socket: requests to the local endpoint, and responses of Secrets Manager.
 
-#![expect(clippy::disallowed_methods, reason = "the service that answers has threads of its own")]
-
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use secretcache::{Credentials, SecretCache};
 use secretcache_local::{Extension, Options, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
+
+use super::service;
 
 /// The bytes that a program, or a web page, sends to the local endpoint on one connection.
 pub(super) fn request(bytes: &[u8]) {
@@ -76,16 +73,10 @@ struct Script {
 
 impl Service {
     fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
         let script = Arc::<Mutex<Script>>::default();
         let told = Arc::clone(&script);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let told = Arc::clone(&told);
-                thread::spawn(move || while serve(&stream, &told).is_some() {});
-            }
-        });
+        let url =
+            service::start(move |name| told.lock().unwrap_or_else(PoisonError::into_inner).answer(name));
         Self { url, script }
     }
 
@@ -101,36 +92,13 @@ fn id(number: u64) -> String {
     format!("prod/secret-{number}")
 }
 
-/// Reads one request and answers it. `None` once the client has gone.
-fn serve(mut stream: &TcpStream, script: &Mutex<Script>) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let (mut operation, mut length) = (0, 0);
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let line = line.trim().to_ascii_lowercase();
-        match line.split_once(": ") {
-            Some(("x-amz-target", target)) if target.ends_with(".describesecret") => operation = 1,
-            Some(("x-amz-target", target)) if target.contains(".batch") => operation = 2,
-            Some(("content-length", digits)) => length = digits.parse().ok()?,
-            None if line.is_empty() => break,
-            _ => {}
-        }
-    }
-    reader.read_exact(&mut vec![0; length]).ok()?;
-    let (status, body) = script.lock().unwrap_or_else(PoisonError::into_inner).answer(operation);
-    let mut response = format!(
-        "HTTP/1.1 {status} -\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
-    response.extend_from_slice(&body);
-    // In a single write: otherwise the kernel would wait for the client to acknowledge the first part.
-    stream.write_all(&response).ok()
-}
-
 impl Script {
-    fn answer(&self, operation: usize) -> (u16, Vec<u8>) {
+    fn answer(&self, operation: &str) -> (u16, Vec<u8>) {
+        let operation = match operation {
+            "DescribeSecret" => 1,
+            "BatchGetSecretValue" => 2,
+            _ => 0,
+        };
         let mut lines = self.bytes.split(|byte| *byte == b'\n');
         let status = lines.next().and_then(|line| str::from_utf8(line).ok()?.parse().ok());
         // Other statuses are retried, which is slow and parses the same.

@@ -86,6 +86,16 @@ struct Session {
     sts: Query,
 }
 
+impl Session {
+    fn new(config: SdkConfig, connector: &SharedHttpConnector) -> Self {
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        let usual = Endpoints::of(&region);
+        let iam = query(&config, connector, ["iam", "IAM", "2010-05-08"], usual.iam, usual.iam_region);
+        let sts = query(&config, connector, ["sts", "STS", "2011-06-15"], usual.sts, region);
+        Self { config, iam, sts }
+    }
+}
+
 /// An IAM user, identified by its key.
 #[derive(Debug, Eq, PartialEq)]
 struct User {
@@ -124,18 +134,18 @@ impl IamProvider {
         Ok(Self { description, session: OnceCell::new() })
     }
 
-    /// Returns the clients for IAM and STS, with this process's configuration.
+    /// Returns this provider with another configuration of AWS than this process's.
+    #[must_use]
+    pub fn with_config(self, config: SdkConfig, connector: SharedHttpConnector) -> Self {
+        Self { session: OnceCell::new_with(Some(Session::new(config, &connector))), ..self }
+    }
+
+    /// Returns the clients for IAM and STS, with this process's configuration unless another was given.
     async fn session(&self) -> Result<&Session, Error> {
         self.session
             .get_or_try_init(|| async {
                 let options = Options::default();
-                let (config, connector) = (options.sdk_config().await?, options.http_connector().await?);
-                let region = config.region().map(ToString::to_string).unwrap_or_default();
-                let usual = Endpoints::of(&region);
-                let iam =
-                    query(&config, &connector, ["iam", "IAM", "2010-05-08"], usual.iam, usual.iam_region);
-                let sts = query(&config, &connector, ["sts", "STS", "2011-06-15"], usual.sts, region);
-                Ok(Session { config, iam, sts })
+                Ok(Session::new(options.sdk_config().await?, &options.http_connector().await?))
             })
             .await
     }
