@@ -68,11 +68,12 @@ struct Output {
     expiration: Option<String>,
 }
 
-/// Parses what such a program prints.
+/// Parses what such a program prints. Public for the fuzz target.
 ///
 /// # Errors
 ///
 /// What is wrong with it, without quoting it.
+#[doc(hidden)]
 pub fn parse_credentials(output: &[u8]) -> Result<Credentials, &'static str> {
     let output: Output = serde_json::from_slice(output)
         .map_err(|_| "printed no JSON object with Version, AccessKeyId and SecretAccessKey")?;

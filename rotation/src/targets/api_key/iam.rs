@@ -134,7 +134,8 @@ impl IamProvider {
         Ok(Self { description, session: OnceCell::new() })
     }
 
-    /// Returns this provider with another configuration of AWS than this process's.
+    /// Returns this provider with another configuration of AWS than this process's: for the fuzz target, which plays IAM.
+    #[doc(hidden)]
     #[must_use]
     pub fn with_config(self, config: SdkConfig, connector: SharedHttpConnector) -> Self {
         Self { session: OnceCell::new_with(Some(Session::new(config, &connector))), ..self }
