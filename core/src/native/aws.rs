@@ -13,8 +13,8 @@ use aws_sdk_secretsmanager::primitives::DateTime;
 use zeroize::Zeroizing;
 
 use self::iam_token::TokenSigner;
+use super::exhausted;
 use super::options::Options;
-use super::runtime::exhausted;
 use crate::error::{Error, ErrorKind, ServiceFault};
 use crate::fetched::{Fetched, Value};
 use crate::iam_login::IamLogin;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::process::PerProcess;
-use super::runtime::spawn_thread;
+use super::threads::spawn_thread;
 
 /// `None` once it has been ended.
 static THREAD: PerProcess<Mutex<Option<Running>>> = PerProcess::new();

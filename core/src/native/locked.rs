@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::exhausted;
 use super::process::{PerProcess, generation};
-use super::runtime::exhausted;
 use crate::error::{Error, ErrorKind};
 use crate::fetched::{Fetched, MemoryLock, Value};
 use crate::id::Selector;

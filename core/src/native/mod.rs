@@ -11,8 +11,8 @@
 //!    about one Region, and `brakes` slow down the refreshes of one endpoint in all caches of the process.
 //! 6. `places` has a connected source for each role and Region, made from `transport`: the AWS SDK (`aws`) or the
 //!    program's own; `locked` keeps its values out of swap.
-//! 7. `runtime` has the threads for asynchronous work, of which a `task` is one piece; `pool` has those for blocking
-//!    calls of bindings, and `event_thread` is the one that calls their listeners.
+//! 7. `threads` starts our threads: those of `runtime`, for asynchronous work, of which a `task` is one piece; those of
+//!    `pool`, for blocking calls of bindings; and `event_thread`, which calls their listeners.
 //! 8. `listeners` get the events, `log` limits the warnings, and `clock` tells the time.
 
 mod aws;
@@ -22,6 +22,7 @@ mod clock;
 mod connect;
 mod driver;
 mod event_thread;
+mod exhausted;
 mod fetch;
 mod handle;
 mod inner;
@@ -40,6 +41,7 @@ mod request;
 mod runtime;
 mod secret_cache;
 mod task;
+mod threads;
 mod transport;
 mod wait;
 
@@ -56,7 +58,8 @@ pub use options::{Credentials, Options};
 pub use pool::BlockingPool;
 pub use process::{PerProcess, fresh_seed, generation};
 pub use request::{Get, Request};
-pub use runtime::{MOST_THREADS, set_threads, shutdown, spawn, spawn_thread};
+pub use runtime::{set_threads, shutdown, spawn};
 pub use secret_cache::SecretCache;
 pub use task::Task;
+pub use threads::{MOST_THREADS, spawn_thread};
 pub use wait::wait_for;

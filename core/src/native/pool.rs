@@ -5,8 +5,9 @@ use std::convert::Infallible;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::exhausted;
 use super::process::PerProcess;
-use super::runtime::{blocking_threads, exhausted, is_own_thread, mark_own_thread, spawn_thread};
+use super::threads::{blocking_threads, is_own_thread, mark_own_thread, spawn_thread};
 use crate::error::{Error, ErrorKind};
 
 /// Runs calls that may block, on at most as many threads as [`set_threads`](crate::host::set_threads) allows for blocking

@@ -9,7 +9,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::clock::SystemClock;
-use super::runtime;
+use super::threads;
 use crate::error::{Error, ErrorKind};
 
 /// Waits on this thread for a future that needs no runtime (a [`Waiter`](crate::host::Waiter), for instance), at most for
@@ -45,7 +45,7 @@ pub fn wait_for<F: Future + Unpin>(
 
 /// Fails on the runtime's own threads, where waiting for the runtime would deadlock.
 pub(super) fn forbid_own_thread() -> Result<(), Error> {
-    if runtime::is_own_thread() {
+    if threads::is_own_thread() {
         let text = "a blocking call on the cache's own thread (in an event listener) would deadlock; move the work to another thread";
         return Err(Error::new(ErrorKind::InvalidArgument, text));
     }

@@ -14,7 +14,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 
 use crate::error::{Error, ErrorKind};
 use crate::native::Options;
-use crate::native::runtime::exhausted;
+use crate::native::exhausted;
 
 /// The configuration files, and the profile in use.
 pub(super) struct Profiles {

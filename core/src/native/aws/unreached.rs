@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_that_fails_for_its_tls_is_told_from_one_that_fails_otherwise() {
+    fn a_connection_that_fails_for_its_tls_is_distinguished_from_one_that_fails_otherwise() {
         let kind = |error: &(dyn StdError + 'static)| Unreached::of(error).error("cannot reach it").kind();
         let untrusted = || rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         assert_eq!(kind(&untrusted()), ErrorKind::Tls);
