@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_whose_beginning_is_known_is_told_from_others() {
+    fn a_value_whose_beginning_is_known_is_distinguished_from_others() {
         let mut context = Context::open();
         context.set_beginning("aws:userId", "AROAAPP:");
         for (operator, value, expected) in [

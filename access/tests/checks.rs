@@ -232,7 +232,7 @@ fn the_page_says_what_the_checks_say() {
 
 /// GetSecretValue is a management event. Advice to record data events would ask for something that does not exist.
 #[test]
-fn nobody_is_told_to_record_data_events() {
+fn nobody_is_asked_to_record_data_events() {
     for check in checks() {
         let fault: Fault = serde_json::from_str(
             &fs::read_to_string(folder().join(format!("bad/{}.json", check.id))).unwrap(),

@@ -177,7 +177,7 @@ def test_where_batches_are_denied_secrets_are_prefetched_one_by_one(trouble: Tro
 
 
 @both
-def test_a_deletion_is_told_at_the_next_refresh_though_the_value_goes_on_being_served(
+def test_a_deletion_is_reported_at_the_next_refresh_though_the_value_goes_on_being_served(
     trouble: Trouble, secret_id: str, transport: str
 ) -> None:
     asm = trouble.client()

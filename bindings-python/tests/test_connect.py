@@ -153,7 +153,7 @@ class Named(Exception):
         (Answered(500, "password authentication failed, says the server behind this one"), False),
     ],
 )
-def test_refusals_are_told_from_other_errors(error: Exception, is_refusal: bool) -> None:
+def test_refusals_are_distinguished_from_other_errors(error: Exception, is_refusal: bool) -> None:
     assert is_rejected_login(error) is is_refusal
 
 

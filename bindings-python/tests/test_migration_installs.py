@@ -141,7 +141,7 @@ def test_whatever_the_order_of_installs_it_is_named_and_can_be_fixed(
 
 
 @pytest.mark.parametrize("order", ["+ours +aws", "+ours +aws +ours"])
-def test_who_prefers_awss_library_is_told_how_to_have_it(tmp_path: Path, wheels: Path, order: str) -> None:
+def test_a_warning_says_how_to_keep_awss_library(tmp_path: Path, wheels: Path, order: str) -> None:
     place = Place(tmp_path / "venv", wheels)
     for step in order.split():
         place.do(step)

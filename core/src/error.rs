@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn one_code_for_a_missing_secret_and_a_missing_version_is_told_apart() {
+    fn one_code_for_a_missing_secret_and_a_missing_version_is_distinguished() {
         let kind = |message| ErrorKind::from_service("ResourceNotFoundException", message, Some(400));
         assert_eq!(kind("Secrets Manager can't find the specified secret."), ErrorKind::SecretNotFound);
         assert_eq!(

@@ -290,7 +290,7 @@ fn a_connection_is_outdated_once_another_version_is_known_to_work() {
 }
 
 #[test]
-fn logins_are_counted_and_the_first_with_another_version_is_told() {
+fn logins_are_counted_and_the_first_with_another_version_is_reported() {
     let world = Shared::new("v-0");
     let cache = world.cache();
     let told = Arc::new(Mutex::new(Vec::new()));

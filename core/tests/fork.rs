@@ -171,7 +171,7 @@ fn children_forked_while_threads_read_and_refresh_all_read() {
 }
 
 #[test]
-fn children_forked_while_failures_are_told_are_told_theirs() {
+fn children_forked_while_failures_are_reported_report_theirs() {
     let source = WhoAsks::new();
     source.0.fails.store(true, SeqCst);
     let cache = source.cache(HOUR);

@@ -216,7 +216,7 @@ fn the_clock_moves_deletions() {
 }
 
 #[test]
-fn a_port_in_use_is_told() {
+fn a_port_in_use_is_reported() {
     let server = Running::start(Options::default());
     let again = Options { port: server.address.port(), ..Options::default() };
     let error = server.runtime.block_on(Server::bind(again)).err().unwrap();
@@ -315,13 +315,13 @@ fn a_data_file_serves_one_server() {
 }
 
 #[test]
-fn a_data_file_that_cannot_be_made_is_told() {
+fn a_data_file_that_cannot_be_made_is_reported() {
     let error = Running::try_start(keeping(Path::new("/nonexistent/folder/file"))).err().unwrap().to_string();
     assert!(error.contains("/nonexistent/folder/file"), "{error}");
 }
 
 #[test]
-fn what_happens_to_rotations_is_told_to_whoever_holds_the_handle() {
+fn the_handle_reports_what_happens_to_rotations() {
     let server = Running::start(Options::default());
     // An address reserved for documentation, so it is not on this machine.
     server.create("db", r#"{"host":"192.0.2.7","username":"app","password":"canary"}"#);

@@ -116,14 +116,14 @@ async fn check_obstacles(target: &dyn Target, requirements: Requirements<'_>) ->
     if findings.is_empty() {
         return Ok(());
     }
-    let told: Vec<_> = findings
+    let problems: Vec<_> = findings
         .iter()
         .map(|finding| match &finding.fix {
             Some(fix) => format!("{} (fix: {fix})", finding.problem),
             None => finding.problem.clone(),
         })
         .collect();
-    Err(Error::new(ErrorKind::Denied, told.join("; ")))
+    Err(Error::new(ErrorKind::Denied, problems.join("; ")))
 }
 
 /// Like [`check_obstacles`], for strategies that change one user's password. The changes are made by the administrator,

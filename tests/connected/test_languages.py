@@ -31,7 +31,7 @@ def test_the_server_is_installed_with_its_languages() -> None:
 
 
 @pytest.mark.parametrize("catalogue", CATALOGUES, ids=lambda path: path.parts[4])
-def test_a_refusal_is_told_from_other_messages_in_every_language(catalogue: Path) -> None:
+def test_a_refusal_is_distinguished_from_other_messages_in_every_language(catalogue: Path) -> None:
     with catalogue.open("rb") as file:
         translate = gettext.GNUTranslations(file).gettext
     refusal = translate('password authentication failed for user "%s"')

@@ -60,7 +60,7 @@ def test_a_wrong_variable_fails_every_step_by_name(house, name, value, hint):
     assert hint in failure.value.message
 
 
-def test_a_function_that_nobody_told_what_to_do_names_the_choices(house):
+def test_a_function_without_configuration_names_the_choices(house):
     house.create("db", {"engine": "postgres", "host": "127.0.0.1", "username": "a", "password": "canary"})
     with pytest.raises(FunctionError, match="single-user, alternating-users, dual-password, api-key"):
         house.function().invoke(GOOD)

@@ -152,7 +152,7 @@ def test_only_a_server_that_can_be_verified_gets_a_password(house, databases, tm
     assert database.accepts(house.value(secret))
 
 
-def test_a_database_that_does_not_answer_is_told_before_lambda_ends_the_process(house, postgres):
+def test_a_database_that_does_not_answer_is_reported_before_lambda_ends_the_process(house, postgres):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         secret = house.create("db", postgres.secret("app", FIRST, engine="postgres") | {"port": port})

@@ -179,7 +179,7 @@ def test_a_reset_gives_back_what_the_data_file_held_at_the_start(run, tmp_path):
     assert [secret["Name"] for secret in third.list_secrets()["SecretList"]] == ["mine"]
 
 
-def test_wrong_control_requests_are_told(control):
+def test_wrong_control_requests_are_reported(control):
     status, answer = control("POST", "faults", operations=["getsecretvalue"], effect="deny")
     assert status == 400 and "GetSecretValue" in answer["error"]
     assert control("POST", "faults", efect="reset")[0] == 400

@@ -111,7 +111,7 @@ def test_a_data_file_is_exported_while_it_is_in_use_and_after(run, tmp_path):
 
 
 @pytest.mark.parametrize("options", [(), ("--data",)])
-def test_what_cannot_be_exported_is_told_with_what_to_do(run, tmp_path, options):
+def test_what_cannot_be_exported_is_reported_with_what_to_do(run, tmp_path, options):
     if options:
         assert "missing" in export("--data", str(tmp_path / "missing"), fails=True)
         (tmp_path / "other").write_text("canary\n")

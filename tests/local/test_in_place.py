@@ -275,7 +275,7 @@ def test_a_data_file_keeps_what_it_has_of_the_seed(run, seed, tmp_path):
         ),
     ],
 )
-def test_mistakes_in_a_seed_are_told_without_values(tmp_path, name, text, told):
+def test_mistakes_in_a_seed_are_reported_without_values(tmp_path, name, text, told):
     (file := tmp_path / name).write_text(text)
     command = [binary(), "local", "--port", "0", "--seed", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=10)

@@ -108,7 +108,7 @@ with LocalEndpoint() as local:
 
 
 @pytest.mark.parametrize("command", ["/nowhere/secretcache", __file__])
-def test_a_command_that_cannot_be_started_is_told(monkeypatch, command):
+def test_a_command_that_cannot_be_started_is_reported(monkeypatch, command):
     monkeypatch.setenv("SECRETCACHE_BIN", command)
     with pytest.raises(LocalEndpointError, match=f"{command} cannot be started .*SECRETCACHE_BIN"):
         LocalEndpoint()

@@ -403,7 +403,7 @@ def test_functions_nobody_can_invoke_are_refused(client, run):
         (["--db-ca-file", "/dev/null"], 1, "no certificate"),
     ],
 )
-def test_mistakes_are_told_at_the_start(arguments, status, reason):
+def test_mistakes_are_reported_at_the_start(arguments, status, reason):
     command = [binary(), "local", "--port", "0", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=10)
     assert done.returncode == status and reason in done.stderr

@@ -97,7 +97,7 @@ def test_the_fixture_serves_https(files, monkeypatch):
         ("server.pem", "ca.pem", "ca.pem"),
     ],
 )
-def test_unusable_files_are_told(files, certificate, key, told):
+def test_unusable_files_are_reported(files, certificate, key, told):
     arguments = ["--tls-cert", str(files / certificate), "--tls-key", str(files / key)]
     done = subprocess.run(
         [binary(), "local", "--port", "0", *arguments], capture_output=True, text=True, timeout=10

@@ -106,7 +106,7 @@ def test_a_single_user_needs_nothing(desk, server):
     assert done.status == 0 and done.json["Strategy"] == "single-user" and done.json["Actions"] == []
 
 
-def test_what_is_in_the_way_is_told(desk, server):
+def test_what_prevents_a_rotation_is_reported(desk, server):
     server = server("postgres-16")
     server.run("CREATE ROLE an_adopter LOGIN CREATEROLE PASSWORD 'keeper-password'")
     keeper = desk.store("keeper", server.secret("an_adopter", "keeper-password"))

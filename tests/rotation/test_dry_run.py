@@ -26,7 +26,7 @@ def problems(done) -> str:
     return "\n".join(finding["Problem"] for finding in done.json["Findings"])
 
 
-def test_the_steps_are_told_and_nothing_happens(desk, server):
+def test_the_steps_are_reported_and_nothing_happens(desk, server):
     server = server("postgres-16")
     name = desk.store("db", server.user("told"))
     done = look(desk, name, "--strategy", "single-user")
@@ -47,7 +47,7 @@ def test_the_steps_are_told_and_nothing_happens(desk, server):
 
 
 @pytest.mark.parametrize("kind", ["postgres-15", "postgres-16", "postgres-18"])
-def test_what_an_administrator_of_postgres_lacks_is_told_until_it_lacks_nothing(desk, server, kind):
+def test_what_an_administrator_of_postgres_lacks_is_reported_until_it_lacks_nothing(desk, server, kind):
     server = server(kind)
     server.run("CREATE ROLE a_keeper LOGIN PASSWORD 'keeper-password'")
     master = desk.store("master", server.secret("a_keeper", "keeper-password"))
@@ -69,7 +69,7 @@ def test_what_an_administrator_of_postgres_lacks_is_told_until_it_lacks_nothing(
         assert rotated.status == 0, rotated.err
 
 
-def test_what_an_administrator_of_mariadb_lacks_is_told_until_it_lacks_nothing(desk, server):
+def test_what_an_administrator_of_mariadb_lacks_is_reported_until_it_lacks_nothing(desk, server):
     server = server("mariadb")
     server.run("CREATE DATABASE shop; CREATE USER my_keeper@'%' IDENTIFIED BY 'keeper-password'")
     fields = server.user("my_kept")
@@ -107,7 +107,7 @@ def test_a_redis_user_that_may_not_change_itself(desk, server):
     assert desk.run("rotate", name, "--strategy", "dual-password").status == 0
 
 
-def test_an_expired_password_is_told_with_the_statement_that_fixes_it(desk, server):
+def test_an_expired_password_is_reported_with_the_statement_that_fixes_it(desk, server):
     server = server("postgres-16")
     master = desk.store("master", server.admin())
     name = desk.store("db", server.user("expired", masterarn=master))
@@ -211,7 +211,7 @@ def test_postgres_knows_one_password_per_user(desk, server):
     assert done.status == 4 and "one password per user" in problems(done)
 
 
-def test_a_rotation_under_way_is_told(desk, server):
+def test_a_rotation_under_way_is_reported(desk, server):
     name = desk.store("db", server("postgres-16").user("halfway"))
     pending = desk.pend(name, password="the-new-password")
     done = look(desk, name, "--strategy", "single-user")

@@ -180,7 +180,7 @@ def test_a_secret_that_cannot_be_judged_fails_alone(desk, server, roster):
         ('[[secret]]\nid = "a"\npasword.length = 8', "pasword"),
     ],
 )
-def test_a_mistake_in_the_file_is_told_before_anything_rotates(desk, server, roster, text, problem):
+def test_a_mistake_in_the_file_is_reported_before_anything_rotates(desk, server, roster, text, problem):
     name = aged(desk, "first", server("redis").secret("nobody", "no-password"), 10)
     good = f'[[secret]]\nid = "{name}"\nschedule = "rate(1 day)"\nstrategy = "single-user"\n' if text else ""
     done = roster(good + text)

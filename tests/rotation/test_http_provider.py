@@ -182,7 +182,7 @@ def test_a_rotation_cut_off_leaves_no_key_behind(desk, keys, provider, name):
         assert set(named) <= {f"checkout-{version}" for version in labels.values()}, (named, labels)
 
 
-def test_a_service_that_allows_no_further_key_is_told_of(desk, keys, provider, name):
+def test_a_service_that_allows_no_further_key_is_reported(desk, keys, provider, name):
     keys.keys |= {f"other-{number}": ("not ours", f"sk-not-ours-{number}") for number in range(6)}
     done = desk.run("rotate", name, *provider)
     assert done.status == 1 and "no further key" in done.err, done.err

@@ -106,7 +106,7 @@ def test_two_that_run_at_once_make_one_rotation(desk, server):
     assert server.logs_in("app_both", desk.value(name)["password"])
 
 
-def test_the_engine_is_told_by_the_port_or_the_operator(desk, server):
+def test_the_engine_follows_from_the_port_or_an_option(desk, server):
     server = server("redis")
     fields = server.user("untold", masterarn=desk.store("master", server.admin()))
     del fields["engine"]
@@ -127,7 +127,7 @@ def test_the_engine_is_told_by_the_port_or_the_operator(desk, server):
         ({"engine": "oracle", "host": "h", "username": "a", "password": "b"}, "use one of"),
     ],
 )
-def test_a_secret_that_cannot_rotate_is_told_why(desk, value, problem):
+def test_an_error_says_why_a_secret_cannot_rotate(desk, value, problem):
     name = desk.store("odd", value)
     done = desk.run("rotate", name, "--strategy", "single-user")
     assert done.status == (2 if "use one of" in problem else 1)
@@ -179,7 +179,7 @@ def test_an_answer_that_is_lost_does_no_harm(desk, server):
     assert server.logs_in("lost", desk.value(name)["password"])
 
 
-def test_servers_are_verified_unless_told_otherwise(desk):
+def test_servers_are_verified_unless_that_is_turned_off(desk):
     server = subprocess.Popen(
         [SERVERS, "postgres-15", "--tls"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

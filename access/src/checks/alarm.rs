@@ -323,12 +323,12 @@ fn alarm(audit: &Audit<'_>, findings: &mut Findings<'_>, alarmed: &Alarmed) {
     };
     let (filters, unknown) = (of_trail(Some(true)), of_trail(None));
     // A rule that only forwards to another bus notifies nothing here.
-    let is_told = |rule: &&EventRule| {
+    let notifies = |rule: &&EventRule| {
         is_on(rule, alarmed) && (rule.target_arns.is_empty() || buses(rule).count() < rule.target_arns.len())
     };
-    let told: Vec<_> = audit.snapshot.event_rules.iter().filter(is_told).collect();
+    let notifying: Vec<_> = audit.snapshot.event_rules.iter().filter(notifies).collect();
     let is_logged = trail::logs(audit);
-    let rules = if is_logged == Some(true) { told.as_slice() } else { &[] };
+    let rules = if is_logged == Some(true) { notifying.as_slice() } else { &[] };
     let mut is_deaf = is_logged == Some(false);
     for name in alarmed.names {
         let unheard_with = |rules: &[&EventRule], filters: &[&MetricAlarm]| {
@@ -338,19 +338,19 @@ fn alarm(audit: &Audit<'_>, findings: &mut Findings<'_>, alarmed: &Alarmed) {
         if unheard.is_empty() {
             continue;
         }
-        if is_logged.is_none() && unheard_with(&told, &filters).is_empty() {
+        if is_logged.is_none() && unheard_with(&notifying, &filters).is_empty() {
             let reason = "whether a trail logs, which rules need to get events: the trails are not read";
             findings.not_known("cloudtrail:DescribeTrails", reason);
             continue;
         }
-        is_deaf &= unheard_with(&told, &filters).is_empty();
+        is_deaf &= unheard_with(&notifying, &filters).is_empty();
         let forwarded = forwards(audit, name, &unheard, alarmed).filter(|_| is_logged != Some(false));
         if let Some((rule, bus)) = forwarded {
             let reason = format!("the rule {} forwards {name} to {bus}, whose rules are not read", rule.name);
             findings.not_known("events:ListRules", reason);
             continue;
         }
-        if let (Some(filter), true) = (unknown.first(), unheard_with(&told, &unknown).is_empty()) {
+        if let (Some(filter), true) = (unknown.first(), unheard_with(&notifying, &unknown).is_empty()) {
             let (filter, group) = (&filter.filter_name, &filter.log_group_name);
             let reason = format!(
                 "whether the log group {group} of the metric filter {filter} is a trail's: the trails are not read"

@@ -44,7 +44,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn lists_and_objects_are_told_apart() {
+    fn lists_and_objects_are_distinguished() {
         let text = "<R xmlns='x'><A><member><N>1</N></member></A><B><item>x</item><item>y</item></B><C/><D><I>1</I></D></R>";
         let expected = json!({"A": [{"N": "1"}], "B": ["x", "y"], "C": "", "D": {"I": "1"}});
         assert_eq!(super::parse(text).unwrap(), expected);

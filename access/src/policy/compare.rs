@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_conditions_is_told_from_one_that_is_missing() {
+    fn a_key_without_conditions_is_distinguished_from_one_that_is_missing() {
         let mut open = wanted().json;
         let statements = open["Statement"].as_array_mut().unwrap();
         let decrypt = statements.iter_mut().find(|it| it["Action"] == "kms:Decrypt").unwrap();

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rabbitmq_refusing_a_login_is_told_from_rabbitmq_refusing_a_queue() {
+    fn rabbitmq_refusing_a_login_is_distinguished_from_rabbitmq_refusing_a_queue() {
         let login =
             "(403) ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see";
         assert!(login_refused(None, login) && login_refused(Some("403"), login));

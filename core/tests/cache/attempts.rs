@@ -80,7 +80,7 @@ fn secret() -> Timeline {
 }
 
 #[test]
-fn what_is_left_of_the_time_is_told_and_ends_at_nothing() {
+fn the_remaining_time_shrinks_to_nothing() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "{}");
     let mut attempt = attempt(&time, &Stage::ALL);
@@ -294,7 +294,7 @@ fn the_failure_is_that_of_the_current_label_or_else_the_first() {
 }
 
 #[test]
-fn logins_are_counted_and_those_with_another_version_told_once() {
+fn logins_are_counted_and_those_with_another_version_reported_once() {
     let time = secret();
     for round in 1..=2 {
         let mut attempt = attempt(&time, &Stage::ALL);

@@ -180,7 +180,7 @@ fn once_the_awspending_label_is_gone_its_value_is_too() {
 }
 
 #[test]
-fn a_source_that_confirms_what_nobody_holds_is_told_as_a_defect() {
+fn a_source_that_confirms_what_nobody_holds_is_reported_as_a_defect() {
     let time = Timeline::new();
     let Read::Lead(permit, waiter) = time.read("db") else { panic!("nobody leads") };
     permit.complete(Ok(Answer::unchanged()), time.now);

@@ -89,7 +89,7 @@ fn readers_go_on_being_served_while_a_forced_refresh_runs() {
 }
 
 #[test]
-fn a_failed_forced_refresh_is_told_and_the_value_goes_on_being_served() {
+fn a_failed_forced_refresh_is_reported_and_the_value_goes_on_being_served() {
     let time = Timeline::new();
     time.fill("db", "v1", "one");
     let Forced::Leader(permit, waiter) =

@@ -90,7 +90,7 @@ fn a_confirmed_version_is_no_news() {
 }
 
 #[test]
-fn every_spell_of_staleness_is_told_once_and_its_end_begins_a_new_one() {
+fn every_spell_of_staleness_is_reported_once_and_its_end_begins_a_new_one() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     for _ in 0..2 {
@@ -111,7 +111,7 @@ fn every_spell_of_staleness_is_told_once_and_its_end_begins_a_new_one() {
 }
 
 #[test]
-fn a_spell_is_told_even_if_a_reader_lost_patience_just_before() {
+fn a_spell_is_reported_even_if_a_reader_lost_patience_just_before() {
     let mut time = Timeline::new();
     time.fill("db", "v1", "one");
     time.pass(OLD);
@@ -162,7 +162,7 @@ fn recheck(time: &Timeline, selector: Selector<'_>, version: &str) {
 }
 
 #[test]
-fn new_versions_are_told_of_the_labels_that_the_program_reads_not_of_those_that_only_logins_request() {
+fn new_versions_are_reported_for_labels_that_the_program_reads_not_for_those_that_only_logins_request() {
     let previous = Selector::stage(AWSPREVIOUS);
     let read = |time: &Timeline| assert!(matches!(time.read_version("db", previous), Read::Hit(_)));
     let peek = |time: &Timeline| assert!(time.cache.peek("db", previous, time.now).is_some());
@@ -195,7 +195,7 @@ fn a_value_that_a_login_requested_is_a_hit_from_the_second_read_on() {
 }
 
 #[test]
-fn a_new_current_version_is_told_even_if_only_logins_request_it() {
+fn a_new_current_version_is_reported_even_if_only_logins_request_it() {
     let time = Timeline::new();
     recheck(&time, Selector::CURRENT, "v1");
     recheck(&time, Selector::CURRENT, "v2");

@@ -67,7 +67,7 @@ fn readers_who_come_during_a_prefetch_wait_for_it_instead_of_asking_themselves()
 }
 
 #[test]
-fn wrong_ids_and_a_closed_cache_are_told() {
+fn wrong_ids_and_a_closed_cache_are_errors() {
     let script = Script::new();
     let cache = script.cache();
     let failed = cache.prefetch_wait(["", "db"]).unwrap();

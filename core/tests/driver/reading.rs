@@ -146,7 +146,7 @@ fn blocking_reads_work_inside_a_tokio_runtime() {
 }
 
 #[test]
-fn a_listener_that_reads_in_its_own_thread_is_told_instead_of_hanging() {
+fn a_listener_that_reads_in_its_own_thread_gets_an_error_instead_of_hanging() {
     let script = Script::new();
     let cache = script.cache();
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -213,7 +213,7 @@ fn a_source_that_panics_is_an_error_to_its_readers_and_not_a_hang() {
 }
 
 #[test]
-fn wrong_arguments_are_told_before_anything_starts() {
+fn wrong_arguments_are_refused_before_anything_starts() {
     let script = Script::new();
     let cache = script.cache();
     let kind = |result: Result<_, secretcache::Error>| result.map(drop).unwrap_err().kind();

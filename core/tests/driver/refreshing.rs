@@ -161,7 +161,7 @@ fn a_forced_refresh_ends_a_backoff() {
 }
 
 #[test]
-fn a_failing_refresh_is_told_and_the_value_goes_on_being_served() {
+fn a_failing_refresh_is_reported_and_the_value_goes_on_being_served() {
     let script = Script::new();
     let cache = script.cache();
     let told = events(&cache);

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_without_what_the_function_said() {
+    fn a_failure_is_reported_without_what_the_function_said() {
         let message = failure(br#"{"errorType":"ValueError","errorMessage":"canary"}"#);
         assert!(message.contains("ValueError") && !message.contains("canary"));
         for other in [&br#"{"errorType":"canary and more"}"#[..], b"canary", b"{}"] {

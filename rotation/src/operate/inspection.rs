@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_that_the_service_owes_is_told() {
+    fn a_rotation_that_the_service_owes_is_reported() {
         let versions = [version("c", &["AWSCURRENT"], Login::Accepted)];
         let overdue = |details: &mut Details| {
             details.next_rotation = Some("2026-11-22T00:00:00Z".parse().unwrap());

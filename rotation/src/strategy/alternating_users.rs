@@ -58,8 +58,8 @@ impl<'a> AlternatingUsers<'a> {
         let requirements = Requirements { other: Some(pending), ..Requirements::new(admin, current) };
         match self.target.diagnose(requirements).await {
             Ok(found) if error.kind() == ErrorKind::Refused && !found.findings.is_empty() => {
-                let told: Vec<_> = found.findings.into_iter().map(|finding| finding.problem).collect();
-                Error::new(ErrorKind::Rejected, told.join("; "))
+                let problems: Vec<_> = found.findings.into_iter().map(|finding| finding.problem).collect();
+                Error::new(ErrorKind::Rejected, problems.join("; "))
             }
             _ => error,
         }

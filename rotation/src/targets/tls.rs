@@ -115,10 +115,10 @@ impl Tls {
 /// Returns the error to report if the driver failed because the server offers no TLS or its certificate is not trusted.
 /// Retrying does not help.
 pub(super) fn not_trusted(error: &(dyn StdError + 'static)) -> Option<Error> {
-    std::iter::successors(Some(error), |&error| error.source()).find_map(told_of_tls)
+    std::iter::successors(Some(error), |&error| error.source()).find_map(tls_failure)
 }
 
-fn told_of_tls(error: &(dyn StdError + 'static)) -> Option<Error> {
+fn tls_failure(error: &(dyn StdError + 'static)) -> Option<Error> {
     // Messages of the PostgreSQL and MySQL drivers. Their error types are private, or differ between the two.
     const WORDS: [&str; 2] =
         ["server does not support TLS", "Client asked for SSL but server does not have this capability"];
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_without_tls_or_with_somebody_elses_is_told_from_one_that_is_away() {
+    fn a_server_without_tls_or_with_somebody_elses_is_distinguished_from_one_that_is_away() {
         use std::io;
 
         let kind = |error: rustls::Error| {

@@ -246,7 +246,7 @@ async fn a_healthy_rotation_makes_no_failed_login() {
 /// Since PostgreSQL 16, an administrator with CREATEROLE cannot grant roles that it did not create. AWS's function then
 /// fails with only the server's message.
 #[tokio::test]
-async fn an_administrator_without_the_admin_option_is_told_the_statement_that_fixes_it() {
+async fn an_administrator_without_the_admin_option_gets_the_statement_that_fixes_it() {
     for kind in [Kind::Postgres16, Kind::Postgres18] {
         let (database, root, _) = postgres(kind).await;
         root.batch_execute("CREATE ROLE keeper LOGIN CREATEROLE PASSWORD 'keeper'").await.unwrap();

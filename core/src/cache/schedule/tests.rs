@@ -308,7 +308,7 @@ proptest! {
 
     /// Without a schedule, refreshing is plain.
     #[test]
-    fn with_nothing_told_it_is_plain_refreshing(ttl in 1u64..10_000, draws in prop::collection::vec(0.0..1.0f64, 1..50)) {
+    fn without_a_schedule_it_is_plain_refreshing(ttl in 1u64..10_000, draws in prop::collection::vec(0.0..1.0f64, 1..50)) {
         let ttl = Duration::from_secs(ttl);
         let mut poller = Poller::at(0);
         let last_rotated_date = Some(UNIX_EPOCH + poller.now.wall);

@@ -480,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn the_user_is_told_by_the_arn_and_nothing_else_is_a_user() {
+    fn only_the_arn_of_a_user_names_one() {
         let found = user("arn:aws-cn:iam::123456789012:user/team/a/app").unwrap();
         assert_eq!(found, User { account: "123456789012".into(), name: "app".into() });
         for other in ["arn:aws:sts::123456789012:assumed-role/user/x", "arn:aws:iam::123456789012:root", ""] {
@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_without_a_key_is_told_what_it_lacks() {
+    fn an_error_says_what_a_secret_without_a_key_lacks() {
         let provider = IamProvider::from_toml("").unwrap();
         let error = provider.key_id(&Document::parse(r#"{"user":"app"}"#).unwrap()).unwrap_err();
         assert!(error.message().contains("AccessKeyId"), "{error}");

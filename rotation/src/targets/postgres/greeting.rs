@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_told_apart() {
+    fn answers_are_distinguished() {
         assert_eq!(read(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0"), Greeting::Scram);
         assert_eq!(read(b'R', b"\0\0\0\x05salt"), Greeting::Older);
         assert_eq!(read(b'R', b"\0\0\0\0"), Greeting::NoPassword);
