@@ -36,6 +36,11 @@ const SOONEST: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_secs(2);
 /// How long after its window a rotation can end, because clocks differ and rotations take time.
 const SLACK: Duration = Duration::from_secs(30);
+/// While a rotation is in progress, the interval is its age divided by this, so its end is noticed late by about a
+/// quarter of what it took.
+const PARTS_OF_AGE: u32 = 4;
+/// After the usual time of a rotation, the interval is the delay so far divided by this, for the same reason.
+const PARTS_OF_DELAY: f64 = 3.0;
 /// Rotations in different windows that differ by no more than this came at the same time.
 const AGREEING: Duration = Duration::from_secs(90);
 /// The number of past rotations remembered: enough that some at odd times do not hide the usual one.
@@ -136,8 +141,9 @@ impl RefreshSchedule {
         let view = View { ttl, wall: now.wall, draw, saved: budget.0 + START };
         let mut planned = self.expected(&view).unwrap_or(plain.div_duration_f64(ttl));
         if let Some(known) = &self.under_way {
-            // A long rotation may have been abandoned, so the intervals grow with its age.
-            let urgent = (now.since(known.since) / 4).mul_f64(0.75 + 0.5 * draw);
+            // A long rotation may have been abandoned, so the intervals grow with its age. Many processes see the same
+            // rotation, so the draw spreads them.
+            let urgent = (now.since(known.since) / PARTS_OF_AGE).mul_f64(0.75 + 0.5 * draw);
             let closest = if known.refused { SOON } else { ttl.mul_f64(CLOSE) };
             planned = view.length(urgent.max(closest)).min(planned);
             if known.refused {
@@ -165,7 +171,7 @@ impl RefreshSchedule {
         // After its usual time, it comes soon, or at any time until the end.
         let late = view.length(view.wall.saturating_sub(usual.close));
         let until = if late > 0.0 { end } else { usual.close };
-        Some(view.spacing(view.until(until)).max(late / 3.0).min(PLAIN) * (0.95 + 0.1 * view.draw))
+        Some(view.spacing(view.until(until)).max(late / PARTS_OF_DELAY).min(PLAIN) * (0.95 + 0.1 * view.draw))
     }
 
     /// Returns the part of a window in which earlier rotations came, if enough of them agree; otherwise all of it.
@@ -175,6 +181,7 @@ impl RefreshSchedule {
         };
         let usual = self.offsets.iter().copied().max_by_key(|time| near(*time).count());
         let known = self.offsets.len();
+        // Two fifths of all, and at least three; or both, if only two are known.
         let enough = |time: &Duration| near(*time).count() >= known.clamp(2, 3).max((known * 2).div_ceil(5));
         usual.filter(enough).map_or(window, |time| window.part(near(time).min(), near(time).max()))
     }
