@@ -9,6 +9,8 @@ mod api_key;
 mod derived;
 #[cfg(feature = "http")]
 mod http_target;
+#[cfg(any(feature = "postgres", all(feature = "ldap", unix)))]
+mod inspected;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod kept;
 #[cfg(feature = "ldap")]

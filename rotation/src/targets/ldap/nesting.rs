@@ -2,29 +2,15 @@
 //! a full stack ends the whole process.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use crate::targets::inspected::Inspect;
 
 /// The deepest nesting that is passed on. Answers to our requests have five levels.
 const DEEPEST: usize = 50;
 
-/// A stream that fails at elements that are nested too deep.
-pub(super) struct Shallow<S> {
-    stream: S,
-    nesting: Nesting,
-}
-
-impl<S> Shallow<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, nesting: Nesting::default() }
-    }
-}
-
 /// The place in a message's elements (BER), which can arrive in pieces.
 #[derive(Default)]
-struct Nesting {
+pub(super) struct Nesting {
     /// The bytes left of each open element, from the outside, and whether it consists of elements.
     open: Vec<(usize, bool)>,
     /// What has arrived of the next element's tag and length.
@@ -74,32 +60,13 @@ fn length(header: &[u8]) -> Option<usize> {
     Some(usize::try_from(length).unwrap_or(usize::MAX))
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Shallow<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        match self.nesting.follow(&buffer.filled()[before..]) {
-            true => Poll::Ready(Ok(())),
-            false => Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "no message of LDAP"))),
+impl Inspect for Nesting {
+    fn inspect(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.follow(bytes) {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "no message of LDAP"))
         }
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Shallow<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

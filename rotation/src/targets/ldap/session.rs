@@ -14,9 +14,11 @@ use tokio_rustls::TlsConnector;
 use super::super::Link;
 use super::super::tls::{Trust, not_trusted};
 #[cfg(unix)]
-use super::nesting::Shallow;
+use super::nesting::Nesting;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
+#[cfg(unix)]
+use crate::targets::inspected::Inspected;
 
 /// A connection, closed on drop.
 pub(super) type Session = ldap3::Ldap;
@@ -68,7 +70,7 @@ fn through(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Resu
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(unreachable)?;
     ours.set_nonblocking(true).map_err(unreachable)?;
     let mut ours = tokio::net::UnixStream::from_std(ours).map_err(unreachable)?;
-    let mut stream = Shallow::new(stream);
+    let mut stream = Inspected::new(stream, Nesting::default());
     tokio::spawn(async move { drop(tokio::io::copy_bidirectional(&mut ours, &mut stream).await) });
     Ok(StdStream::Unix(theirs))
 }

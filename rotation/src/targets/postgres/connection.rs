@@ -9,9 +9,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
@@ -21,6 +19,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::greeting::{Greeting, read};
 use crate::error::{Error, ErrorKind};
 use crate::targets::Server;
+use crate::targets::inspected::{Inspect, Inspected};
 
 /// An attempt to log in.
 pub(super) struct Attempt {
@@ -37,7 +36,7 @@ pub(super) async fn connect(mut config: Config, server: &Server, host: &str) -> 
     let first = First::default();
     let outcome = match &server.trust {
         None => {
-            let stream = Watched::new(stream, first.clone());
+            let stream = watched(stream, first.clone());
             config.ssl_mode(SslMode::Disable).connect_raw(stream, NoTls).await.map(|(client, connection)| {
                 tokio::spawn(connection);
                 client
@@ -70,52 +69,27 @@ impl First {
 }
 
 /// A stream that notes the beginning of what it receives.
-struct Watched<S> {
-    stream: S,
+type Watched<S> = Inspected<S, Beginning>;
+
+fn watched<S>(stream: S, first: First) -> Watched<S> {
+    Inspected::new(stream, Beginning { received: Vec::new(), first })
+}
+
+/// What has been received, until it is enough.
+struct Beginning {
     received: Vec<u8>,
     first: First,
 }
 
-impl<S> Watched<S> {
-    fn new(stream: S, first: First) -> Self {
-        Self { stream, received: Vec::new(), first }
-    }
-
-    fn note(&mut self, bytes: &[u8]) {
-        if self.first.0.get().is_some() {
-            return;
+impl Inspect for Beginning {
+    fn inspect(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.first.0.get().is_none() {
+            self.received.extend(bytes.iter().take(9 - self.received.len()));
+            if let Ok(first) = self.received[..].try_into() {
+                let _ = self.first.0.set(first);
+            }
         }
-        self.received.extend(bytes.iter().take(9 - self.received.len()));
-        if let Ok(first) = self.received[..].try_into() {
-            let _ = self.first.0.set(first);
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        self.note(&buffer.filled()[before..]);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Ok(())
     }
 }
 
@@ -136,13 +110,13 @@ impl<T: TlsConnect<TcpStream, Future: Send + 'static>> TlsConnect<TcpStream> for
     fn connect(self, stream: TcpStream) -> Self::Future {
         let Self(tls, first) = self;
         let connected = tls.connect(stream);
-        Box::pin(async move { Ok(Watched::new(connected.await?, first)) })
+        Box::pin(async move { Ok(watched(connected.await?, first)) })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncRead, AsyncReadExt};
 
     use super::*;
 
@@ -150,9 +124,9 @@ mod tests {
     async fn asks(pieces: &[&[u8]]) -> bool {
         let first = First::default();
         let mut answer = in_pieces(pieces);
-        let mut watched = Watched::new(&mut answer, first.clone());
+        let mut stream = watched(&mut answer, first.clone());
         let mut all = Vec::new();
-        watched.read_to_end(&mut all).await.unwrap();
+        stream.read_to_end(&mut all).await.unwrap();
         assert_eq!(all, pieces.concat(), "what is received is passed on");
         first.asks_for_password()
     }
