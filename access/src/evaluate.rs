@@ -16,7 +16,7 @@ mod logic;
 mod statement;
 
 use logic::{Evaluation, Permission};
-pub(crate) use statement::{concerns_action, concerns_resource, conditions_hold, means_caller};
+pub(crate) use statement::{concerns_action, concerns_resource, conditions_hold, names_caller};
 
 /// Who makes a request.
 #[derive(Clone, Debug, Eq, PartialEq)]

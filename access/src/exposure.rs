@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::condition::{Context, Expanded, Truth, expand};
 use crate::document::{Condition, Document, Effect, Scope, Statement, is_unique_id};
-use crate::evaluate::{Caller, Request, concerns_action, concerns_resource, conditions_hold, means_caller};
+use crate::evaluate::{Caller, Request, concerns_action, concerns_resource, conditions_hold, names_caller};
 use crate::pattern::is_pattern;
 use crate::service;
 use crate::snapshot::{Principal, VpcEndpoint};
@@ -247,7 +247,7 @@ impl Exposure<'_> {
     fn admits(&self, index: usize, caller: &Caller, context: &Context) -> bool {
         let holds = |statement: &Statement| self.holds(statement, context);
         let concerns = |statement: &Statement| {
-            concerns_action(statement, self.action) && means_caller(statement, caller)
+            concerns_action(statement, self.action) && names_caller(statement, caller)
         };
         let allow = &self.policy.statements[index];
         let mut denies = self.policy.statements.iter().filter(|it| it.effect == Effect::Deny);

@@ -288,7 +288,7 @@ fn unheard<'s>(
         let text = text.to_ascii_lowercase();
         text.contains("secretid") || text.contains("responseelements")
     };
-    let tells_apart =
+    let distinguishes =
         rules.iter().any(|rule| rule.event_pattern.as_ref().is_some_and(|it| by_secret(&it.to_string())))
             || filters.iter().any(|filter| by_secret(&filter.filter_pattern));
     let is_heard = |secret: &&Secret| {
@@ -297,7 +297,7 @@ fn unheard<'s>(
                 .iter()
                 .all(|called| rules.iter().any(|rule| hears(audit, rule, name, *called, alarmed)))
     };
-    let all = if tells_apart { audit.snapshot.secrets.as_slice() } else { &[] };
+    let all = if distinguishes { audit.snapshot.secrets.as_slice() } else { &[] };
     let all = if all.is_empty() { std::slice::from_ref(anyone) } else { all };
     all.iter().filter(|secret| !is_heard(secret)).collect()
 }

@@ -85,13 +85,13 @@ impl Collector<'_> {
             let names = metrics.map(|metric| (text(&metric["metricNamespace"]), text(&metric["metricName"])));
             let settings: Vec<_> =
                 names.filter_map(|metric| by_metric.get(&metric)).flatten().cloned().collect();
-            let tells = |it: &&AlarmSettings| it.actions_enabled != Some(false) && it.alarm_actions > 0;
+            let notifies = |it: &&AlarmSettings| it.actions_enabled != Some(false) && it.alarm_actions > 0;
             self.snapshot.metric_alarms.push(MetricAlarm {
                 metric_value: values.into_iter().next().unwrap_or_default(),
                 filter_name: text(&filter["filterName"]),
                 log_group_name: text(&filter["logGroupName"]),
                 filter_pattern: text(&filter["filterPattern"]),
-                alarms: settings.iter().filter(tells).map(|it| it.alarm_name.clone()).collect(),
+                alarms: settings.iter().filter(notifies).map(|it| it.alarm_name.clone()).collect(),
                 settings,
             });
         }

@@ -1,6 +1,6 @@
 //! The policy evaluation logic: what the policies of each type say about a request, and what they permit together.
 
-use super::statement::{Means, concerns_action, concerns_resource, conditions_hold, means};
+use super::statement::{NamedAs, concerns_action, concerns_resource, conditions_hold, named_as};
 use super::{CallerKind, Cited, Link, Named, Policies, Request};
 use crate::condition::Truth;
 use crate::document::Effect;
@@ -246,12 +246,12 @@ impl<'a> Matched<'a> {
                     continue;
                 }
                 let cited = Cited { link, policy: name, index, statement };
-                let means = if names_principals {
-                    means(statement, request.caller, has_boundary)
+                let named = if names_principals {
+                    named_as(statement, request.caller, has_boundary)
                 } else {
-                    vec![(Truth::Yes, Means::Role)]
+                    vec![(Truth::Yes, NamedAs::Role)]
                 };
-                let Some(principal) = means.iter().map(|(truth, _)| *truth).max() else { continue };
+                let Some(principal) = named.iter().map(|(truth, _)| *truth).max() else { continue };
                 let rest = concerns_resource(statement, request, document.has_variables)
                     .min(conditions_hold(statement, request.context, document.has_variables));
                 if principal.min(rest) == Truth::No {
@@ -261,13 +261,13 @@ impl<'a> Matched<'a> {
                     keep(&mut matched.deny, principal.min(rest), cited);
                     continue;
                 }
-                for (truth, means) in means {
-                    let slot = match means {
+                for (truth, named) in named {
+                    let slot = match named {
                         // Endpoint policies and RCPs only filter: any way of naming the caller lets it pass.
                         _ if matches!(link, Link::Endpoint | Link::ResourceControl) => &mut matched.allow,
-                        Means::Account => &mut matched.allow_account,
-                        Means::Role => &mut matched.allow,
-                        Means::Itself => &mut matched.allow_itself,
+                        NamedAs::Account => &mut matched.allow_account,
+                        NamedAs::Role => &mut matched.allow,
+                        NamedAs::Itself => &mut matched.allow_itself,
                     };
                     keep(slot, truth.min(rest), cited);
                 }

@@ -7,7 +7,7 @@ use crate::pattern::{matches, matches_ignoring_case};
 
 /// How a resource policy names the caller.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Means {
+pub(super) enum NamedAs {
     /// By its account, which delegates the decision to identity policies.
     Account,
     /// As part of everyone, or by its role.
@@ -49,43 +49,44 @@ pub(crate) fn conditions_hold(statement: &Statement, context: &Context, has_vari
 }
 
 /// Checks whether the principals of a statement in a resource policy include a caller.
-pub(crate) fn means_caller(statement: &Statement, caller: &Caller) -> bool {
-    !means(statement, caller, false).is_empty()
+pub(crate) fn names_caller(statement: &Statement, caller: &Caller) -> bool {
+    !named_as(statement, caller, false).is_empty()
 }
 
 /// Returns how a statement names the caller, with one entry per match.
-pub(super) fn means(statement: &Statement, caller: &Caller, has_boundary: bool) -> Vec<(Truth, Means)> {
+pub(super) fn named_as(statement: &Statement, caller: &Caller, has_boundary: bool) -> Vec<(Truth, NamedAs)> {
     match &statement.principal {
         Some(Scope::Only(listed)) => {
-            let mut found = listed_means(listed, caller);
+            let mut found = listed_as(listed, caller);
             if caller.is_role() && names_by_condition(statement) && lists_everybody(listed) {
-                found.push((Truth::Yes, Means::Itself));
+                found.push((Truth::Yes, NamedAs::Itself));
             }
             found
         }
         Some(Scope::AllBut(listed)) => {
-            let listed = listed_means(listed, caller);
-            let lists =
-                |wanted: Means| listed.iter().any(|(truth, means)| *means >= wanted && *truth == Truth::Yes);
-            let is_caller = lists(Means::Role);
+            let listed = listed_as(listed, caller);
+            let lists = |wanted: NamedAs| {
+                listed.iter().any(|(truth, named)| *named >= wanted && *truth == Truth::Yes)
+            };
+            let is_caller = lists(NamedAs::Role);
             let has_account =
-                listed.iter().any(|(_, means)| *means == Means::Account) || caller.account.is_empty();
+                listed.iter().any(|(_, named)| *named == NamedAs::Account) || caller.account.is_empty();
             match statement.effect {
                 // "Will always deny any IAM principal that has a permissions boundary policy attached, regardless of the
                 // values": https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
-                Effect::Deny if has_boundary => vec![(Truth::Yes, Means::Role)],
+                Effect::Deny if has_boundary => vec![(Truth::Yes, NamedAs::Role)],
                 // "You must also specify the account ARN of the principal": otherwise the Deny applies to its account.
                 // If a session is listed together with its role, only that session is exempt.
                 Effect::Deny if is_caller && has_account => {
                     let sessions = listed.into_iter().filter(|(truth, _)| *truth == Truth::Maybe);
-                    sessions.map(|_| (Truth::Maybe, Means::Role)).collect()
+                    sessions.map(|_| (Truth::Maybe, NamedAs::Role)).collect()
                 }
                 Effect::Allow if is_caller || has_account && !listed.is_empty() => Vec::new(),
-                _ => vec![(Truth::Yes, Means::Role)],
+                _ => vec![(Truth::Yes, NamedAs::Role)],
             }
         }
         // Services reject a statement without a principal in these policies.
-        None => vec![(Truth::Yes, Means::Role)],
+        None => vec![(Truth::Yes, NamedAs::Role)],
     }
 }
 
@@ -106,45 +107,45 @@ fn lists_everybody(listed: &Principals) -> bool {
     listed.0.get("AWS").is_some_and(|ids| ids.iter().any(|id| id == "*"))
 }
 
-fn listed_means(listed: &Principals, caller: &Caller) -> Vec<(Truth, Means)> {
+fn listed_as(listed: &Principals, caller: &Caller) -> Vec<(Truth, NamedAs)> {
     let type_name = if caller.kind == CallerKind::Service { "Service" } else { "AWS" };
     let ids = |name: &str| listed.0.get(name).map(Vec::as_slice).unwrap_or_default();
-    let mut found: Vec<_> = ids(type_name).iter().filter_map(|id| id_means(id, caller)).collect();
+    let mut found: Vec<_> = ids(type_name).iter().filter_map(|id| named_by_id(id, caller)).collect();
     if caller.kind == CallerKind::Service && ids("AWS").iter().any(|id| id == "*") {
-        found.push((Truth::Yes, Means::Role));
+        found.push((Truth::Yes, NamedAs::Role));
     }
     found
 }
 
-fn id_means(id: &str, caller: &Caller) -> Option<(Truth, Means)> {
+fn named_by_id(id: &str, caller: &Caller) -> Option<(Truth, NamedAs)> {
     if id == "*" {
-        return Some((Truth::Yes, if caller.is_role() { Means::Role } else { Means::Itself }));
+        return Some((Truth::Yes, if caller.is_role() { NamedAs::Role } else { NamedAs::Itself }));
     }
     if caller.kind == CallerKind::Service {
-        return (id == caller.arn).then_some((Truth::Yes, Means::Itself));
+        return (id == caller.arn).then_some((Truth::Yes, NamedAs::Itself));
     }
     // A policy shows the unique id of a deleted principal; it can also name an existing one that way.
     if !caller.id.is_empty() && id == caller.id {
-        return Some((Truth::Yes, if caller.is_role() { Means::Role } else { Means::Itself }));
+        return Some((Truth::Yes, if caller.is_role() { NamedAs::Role } else { NamedAs::Itself }));
     }
     let account = id.strip_suffix(":root").and_then(|arn| arn.rsplit(':').next()).unwrap_or(id);
     if account == caller.account && !account.is_empty() {
         return Some((
             Truth::Yes,
-            if caller.kind == CallerKind::Root { Means::Itself } else { Means::Account },
+            if caller.kind == CallerKind::Root { NamedAs::Itself } else { NamedAs::Account },
         ));
     }
     match &caller.kind {
-        CallerKind::Session { role } if same_role(id, role) => Some((Truth::Yes, Means::Role)),
-        CallerKind::Role if id == caller.arn => Some((Truth::Yes, Means::Role)),
+        CallerKind::Session { role } if same_role(id, role) => Some((Truth::Yes, NamedAs::Role)),
+        CallerKind::Role if id == caller.arn => Some((Truth::Yes, NamedAs::Role)),
         // The statement names one session of the role; it may or may not be this one.
         CallerKind::Role => {
             // Parse only ARNs that can match: a key policy may list every role of the account.
             let session = id.contains(":assumed-role/").then(|| Caller::from_arn(id).kind);
             let Some(CallerKind::Session { role }) = session else { return None };
-            same_role(&caller.arn, &role).then_some((Truth::Maybe, Means::Itself))
+            same_role(&caller.arn, &role).then_some((Truth::Maybe, NamedAs::Itself))
         }
-        _ => (id == caller.arn).then_some((Truth::Yes, Means::Itself)),
+        _ => (id == caller.arn).then_some((Truth::Yes, NamedAs::Itself)),
     }
 }
 

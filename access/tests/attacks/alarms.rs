@@ -158,7 +158,7 @@ fn a_metric_filter_of_another_log_group_is_no_alarm() {
 #[test]
 fn what_goes_to_another_bus_may_be_heard_there() {
     const BUS: &str = "arn:aws:events:eu-central-1:444455556666:event-bus/central";
-    let told = |pattern: Value, state: &str, targets: Value| {
+    let outcome = |pattern: Value, state: &str, targets: Value| {
         let report = with(|json| {
             json["EventRules"] = json!([{"Name": "central", "State": state, "EventPattern": pattern.clone(),
                 "Targets": targets.as_array().unwrap().len(), "TargetArns": targets.clone()}]);
@@ -171,15 +171,15 @@ fn what_goes_to_another_bus_may_be_heard_there() {
     let own = json!({"source": ["aws.secretsmanager"]});
     let every = json!({"source": [{"prefix": "aws."}]});
     for pattern in [&own, &every] {
-        assert_eq!(told(pattern.clone(), "ENABLED", json!([BUS])), (false, true), "{pattern}");
-        assert_eq!(told(pattern.clone(), "DISABLED", json!([BUS])), (true, false), "{pattern}");
+        assert_eq!(outcome(pattern.clone(), "ENABLED", json!([BUS])), (false, true), "{pattern}");
+        assert_eq!(outcome(pattern.clone(), "DISABLED", json!([BUS])), (true, false), "{pattern}");
     }
     let other = json!({"source": ["aws.secretsmanager"], "detail": {"eventName": ["PutSecretValue"]}});
-    assert_eq!(told(other, "ENABLED", json!([BUS])), (true, false));
+    assert_eq!(outcome(other, "ENABLED", json!([BUS])), (true, false));
     // A target in this account is notified as well.
     let topic = "arn:aws:sns:eu-central-1:111122223333:secrets";
-    assert_eq!(told(own.clone(), "ENABLED", json!([BUS, topic])), (false, false));
-    assert_eq!(told(every, "ENABLED", json!([topic])), (true, false));
+    assert_eq!(outcome(own.clone(), "ENABLED", json!([BUS, topic])), (false, false));
+    assert_eq!(outcome(every, "ENABLED", json!([topic])), (true, false));
     // A rule that receives no reads forwards none.
     let reads = |state: &str| {
         let report = with(|json| {

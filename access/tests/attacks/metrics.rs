@@ -8,7 +8,7 @@ type Edit = fn(&mut Value);
 
 /// Replaces the rule for deleted secrets with a metric filter and an alarm. Returns whether that counts as an alarm,
 /// and the finding if it does not.
-fn told(pattern: &str, edit: impl Fn(&mut Value)) -> (bool, String) {
+fn judged(pattern: &str, edit: impl Fn(&mut Value)) -> (bool, String) {
     let report = with(|json| {
         json["EventRules"].as_array_mut().unwrap().remove(1);
         let mut filter = json!({"FilterName": "deleted", "LogGroupName": "trail", "FilterPattern": pattern,
@@ -18,8 +18,8 @@ fn told(pattern: &str, edit: impl Fn(&mut Value)) -> (bool, String) {
         edit(&mut filter);
         json["MetricAlarms"].as_array_mut().unwrap().push(filter);
     });
-    let is_told = !found(&report).contains("alarm.delete");
-    (is_told, if is_told { String::new() } else { of(&report, "alarm.delete").seen.clone() })
+    let is_alarm = !found(&report).contains("alarm.delete");
+    (is_alarm, if is_alarm { String::new() } else { of(&report, "alarm.delete").seen.clone() })
 }
 
 #[test]
@@ -56,14 +56,14 @@ fn a_filter_counts_what_its_pattern_matches() {
         ("{ $.readOnly IS FALSE }", false),
         ("", false),
     ] {
-        assert_eq!(told(pattern, |_| ()).0, expected, "{pattern}");
+        assert_eq!(judged(pattern, |_| ()).0, expected, "{pattern}");
     }
 }
 
 #[test]
 fn an_alarm_that_never_fires_is_none() {
     const PATTERN: &str = "{ $.eventName = \"DeleteSecret\" }";
-    let with = |edit: Edit| told(PATTERN, |filter| edit(&mut filter["Settings"][0]));
+    let with = |edit: Edit| judged(PATTERN, |filter| edit(&mut filter["Settings"][0]));
     assert!(with(|_| ()).0);
     let cases: [(Edit, &str); 7] = [
         (|it| it["ActionsEnabled"] = json!(false), "its actions turned off"),
@@ -81,8 +81,8 @@ fn an_alarm_that_never_fires_is_none() {
         ),
     ];
     for (edit, why) in cases {
-        let (is_told, seen) = with(edit);
-        assert!(!is_told && seen.contains(why), "{why}: {seen}");
+        let (is_alarm, seen) = with(edit);
+        assert!(!is_alarm && seen.contains(why), "{why}: {seen}");
     }
     let cases: [Edit; 4] = [
         |it| it["EvaluationPeriods"] = json!(3),
@@ -92,23 +92,23 @@ fn an_alarm_that_never_fires_is_none() {
     ];
     for edit in cases {
         // With the default treatment of missing data, one event is enough.
-        let (is_told, seen) = told(PATTERN, |filter| {
+        let (is_alarm, seen) = judged(PATTERN, |filter| {
             filter["Settings"][0]["TreatMissingData"] = json!("missing");
             edit(&mut filter["Settings"][0]);
         });
-        assert!(is_told, "{seen}");
+        assert!(is_alarm, "{seen}");
     }
     // One alarm that fires is enough. Settings that an older snapshot lacks are not held against it.
     assert!(
-        told(PATTERN, |filter| {
+        judged(PATTERN, |filter| {
             filter["Alarms"] = json!(["other", "deleted"]);
             filter["Settings"][0]["Threshold"] = json!(5.0);
         })
         .0
     );
-    assert!(told(PATTERN, |filter| filter["Settings"] = json!([])).0);
+    assert!(judged(PATTERN, |filter| filter["Settings"] = json!([])).0);
     assert!(
-        told(PATTERN, |filter| {
+        judged(PATTERN, |filter| {
             filter["MetricValue"] = json!("10");
             filter["Settings"][0]["Threshold"] = json!(5.0);
         })

@@ -215,7 +215,7 @@ fn who_may_become_a_reader_is_named() {
 
 /// Trusting the account's root delegates to the account's policies. Principals with such a policy are named.
 #[test]
-fn where_the_account_is_trusted_its_policies_tell_who() {
+fn where_the_account_is_trusted_its_policies_show_who() {
     let root =
         json!([trust(&json!({"AWS": "arn:aws:iam::111122223333:root"}), "sts:AssumeRole", &json!({}))]);
     let all = assumers(&root, |_| ());

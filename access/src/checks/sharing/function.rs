@@ -3,7 +3,7 @@
 use crate::audited::Audit;
 use crate::condition::Context;
 use crate::document::{Condition, Document, Effect, Statement};
-use crate::evaluate::{Caller, Named, Outcome, Policies, Request, concerns_action, evaluate, means_caller};
+use crate::evaluate::{Caller, Named, Outcome, Policies, Request, concerns_action, evaluate, names_caller};
 use crate::exposure::is_for_all;
 use crate::finding::Findings;
 use crate::fix::{command, option};
@@ -110,7 +110,7 @@ pub(super) fn function_not_permitted(audit: &Audit<'_>, secret: &Secret, finding
         return;
     }
     let names = |it: &&Statement| {
-        it.effect == Effect::Allow && means_caller(it, &caller) && concerns_action(it, INVOKE)
+        it.effect == Effect::Allow && names_caller(it, &caller) && concerns_action(it, INVOKE)
     };
     let statements = document.into_iter().flat_map(|policy| &policy.statements);
     let conditions: Vec<_> =

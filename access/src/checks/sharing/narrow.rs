@@ -63,7 +63,7 @@ fn without_listed(json: &Value, statement: &Statement, id: &str) -> Option<Narro
 fn without_named(json: &Value, statement: &Statement, id: &str) -> Option<Narrowed> {
     let account = |value: &str| value.split(':').nth(4).unwrap_or(value).to_owned();
     // An outsider is a principal's ARN or id, or an account, which a pattern of ARNs can represent.
-    let means = |value: &str| {
+    let is_outsider = |value: &str| {
         value == id || value.split(':').next() == Some(id) || !id.contains(':') && account(value) == id
     };
     let names = |it: &&Condition| {
@@ -71,11 +71,11 @@ fn without_named(json: &Value, statement: &Statement, id: &str) -> Option<Narrow
         let operators = ["stringequals", "stringlike", "arnequals", "arnlike"];
         keys.contains(&it.key.to_ascii_lowercase().as_str())
             && operators.contains(&it.operator.to_ascii_lowercase().as_str())
-            && it.values.iter().any(|value| means(value))
+            && it.values.iter().any(|value| is_outsider(value))
     };
     let mut naming = statement.conditions.iter().filter(names);
     let (Some(condition), None) = (naming.next(), naming.next()) else { return None };
-    let left: Vec<_> = condition.values.iter().filter(|value| !means(value)).collect();
+    let left: Vec<_> = condition.values.iter().filter(|value| !is_outsider(value)).collect();
     if left.is_empty() {
         return Some(Narrowed::Gone);
     }

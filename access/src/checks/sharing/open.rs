@@ -6,7 +6,7 @@ use crate::audited::Audit;
 use crate::condition::Truth;
 use crate::document::{Condition, Effect, Scope};
 use crate::evaluate::{
-    Caller, CallerKind, Outcome, Request, concerns_action, concerns_resource, conditions_hold, means_caller,
+    Caller, CallerKind, Outcome, Request, concerns_action, concerns_resource, conditions_hold, names_caller,
 };
 use crate::exposure::is_for_all;
 use crate::finding::Findings;
@@ -137,7 +137,7 @@ fn keeps_others_out(audit: &Audit<'_>, secret: &Secret) -> bool {
         };
         // Conditions on the request, such as its address, are not judged here.
         denies.iter().any(|deny| {
-            means_caller(deny, &caller)
+            names_caller(deny, &caller)
                 && concerns_resource(deny, &request, policy.has_variables) != Truth::No
                 && conditions_hold(deny, &context, policy.has_variables) != Truth::No
         })
