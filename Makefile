@@ -16,7 +16,7 @@ MUTANTS := target/tools/bin/cargo-mutants
 CBINDGEN := target/tools/bin/cbindgen
 MDBOOK := target/tools/bin/mdbook
 
-.PHONY: help demo test bench fuzz lint build
+.PHONY: help demo test bench soak fuzz lint build
 help: ## List these commands
 	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' \
 		Makefile make/test.mk make/lint.mk make/dist.mk
@@ -43,12 +43,14 @@ lint: ## Check format, lints, docs, licences, types and commit subjects
 	@$(STEP) 5/6 "checking C and C++ code" $(MAKE) lint-c lint-recipes
 	@$(STEP) 6/6 "checking workflows, versions and commit subjects" $(MAKE) lint-workflows lint-version lint-commits
 
-bench: ## Measure the documented figures against AWS's libraries (hours; ROTATIONS=10 is faster)
+bench: ## Measure the documented figures against AWS's libraries (about an hour; PARTS="hits rust" for some of them)
 	@$(STEP) 1/4 "building everything that ships (a few minutes)" $(MAKE) wheel cli node lambda
-	@$(STEP) 2/4 "building what only the measurements need" $(MAKE) build pools install-c PREFIX=target/c/release
-	@$(STEP) 3/4 "installing AWS's own libraries, the drivers and the servers" \
-		$(MAKE) servers venv-tests venv-official venv-bench venv-databases venv-connected venv-airflow
-	@$(STEP) 4/4 "measuring (several hours)" $(MAKE) figures
+	@$(STEP) 2/4 "building what only the measurements need" $(MAKE) build install-c PREFIX=target/c/release
+	@$(STEP) 3/4 "installing AWS's own libraries, the drivers and the servers" $(MAKE) soak-tools venv-tests venv-official venv-bench
+	@$(STEP) 4/4 "measuring (about an hour)" $(MAKE) figures
+
+soak: build pools soak-tools ## Rotate and kill for hours what the tests do a few times (PARTS="kill rows", ROTATIONS=10)
+	@$(VENV)/connected/bin/python tests/bench/soak.py $(PARTS)
 
 fuzz: fuzz-parsers fuzz-c ## Search for inputs that break a parser or the C interface (FUZZ_SECONDS=60 for each)
 

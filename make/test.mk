@@ -23,7 +23,7 @@ fuzz-properties: ## Run the property tests with other seeds than `make test`
 mutants: $(MUTANTS) ## Change the decision code in small ways, and check that a test notices each (hours; PARTS="policy access")
 	packaging/mutants $(MUTANTS) $(PARTS)
 
-test-kill: servers ## Kill rotations before and after every effect; `python tests/bench/rotation.py` runs the full matrix
+test-kill: servers ## Kill rotations before and after every effect; `make soak PARTS=kill` runs the full matrix
 	cargo test --package secretcache-tests --test kill --test rows $(LOCKED)
 
 test-python: venv-tests venv-databases servers build ## Test the Python packages
@@ -105,4 +105,4 @@ fuzz-parsers: ## Fuzz parsers of untrusted input, guided by coverage (PARSERS="s
 .PHONY: figures
 figures:
 	@mkdir -p target/bench
-	@$(VENV)/bench/bin/python tests/bench/bench.py --official $(VENV)/official/bin/python
+	@$(VENV)/bench/bin/python tests/bench/bench.py --official $(VENV)/official/bin/python $(PARTS)

@@ -1,6 +1,8 @@
 # Tools that the other targets need. All go into target/, except system packages.
-.PHONY: servers c-tools node-tools venv-tests venv-official venv-databases venv-deploy venv-bench venv-connected venv-airflow browser test-tools
+.PHONY: servers c-tools node-tools venv-tests venv-official venv-databases venv-deploy venv-bench venv-connected venv-airflow browser test-tools soak-tools
 test-tools: servers c-tools node-tools browser target/local-node/.stamp venv-tests venv-official venv-databases venv-deploy venv-connected venv-airflow $(CBINDGEN)
+
+soak-tools: servers venv-databases venv-connected venv-airflow
 
 servers: ; @tests/tools/servers
 c-tools: ; @tests/tools/c-tools

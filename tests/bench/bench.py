@@ -1,4 +1,7 @@
-"""Measure the project's figures and AWS's libraries in one run, and report which targets are reached."""
+"""Measure the project's figures and AWS's libraries in one run, and report which targets are reached.
+
+What takes hours instead of minutes is in `soak.py`.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +31,9 @@ from node_figures import node  # noqa: E402
 from overload import overload  # noqa: E402
 from simulation import simulation  # noqa: E402
 
-import rotation  # noqa: E402
 from endpoint import Endpoint  # noqa: E402
 from figures import Figure, nano, ratio, table, write  # noqa: E402
+from rotation import overhead  # noqa: E402
 
 FACES = ["drop-in", "drop-in, boto3 client", "secretcache", "secretcache, boto3 client"]
 TURNS = 5
@@ -42,8 +45,10 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--official", required=True, help="a Python with AWS's caching library installed")
     arguments.add_argument("--profile", default="release", help="which build of `secretcache local` to run")
-    arguments.add_argument("--only", nargs="*", default=[*PARTS, *PROGRAMS], choices=[*PARTS, *PROGRAMS])
+    every = [*PARTS, *PROGRAMS]
+    arguments.add_argument("parts", nargs="*", default="all", choices=["all", *every], help="default: all")
     given = arguments.parse_args()
+    chosen = every if "all" in given.parts else given.parts
     output = ROOT / "target" / "bench"
     about = {
         "Python": platform.python_version(),
@@ -56,14 +61,11 @@ def main() -> None:
         parts = {
             name: Part(partial(PARTS[name], endpoint, given.official), NEEDS.get(name, {}))
             for name in PARTS
-            if name in given.only
+            if name in chosen
         }
         for name, (environment, script) in PROGRAMS.items():
-            if name in given.only:
-                python = (
-                    [str(ROOT / "target" / "venv" / environment / "bin" / "python")] if environment else []
-                )
-                command = (*python, str(HERE / script))
+            if name in chosen:
+                command = [str(ROOT / "target" / "venv" / environment / "bin" / "python"), str(HERE / script)]
                 parts[name] = Part(program(command, output / f"{name}.md"), NEEDS.get(name, {}))
         outcome = measure_all(parts, ROOT, lambda figures: write(figures, output, about), say)
     print(table(outcome.figures))
@@ -252,10 +254,6 @@ NEEDS = {
     },
     "local": {"target/venv/tests/bin/python": "make venv-tests"},
     "connected": {"target/venv/connected/bin/python": "make venv-connected"},
-    "connected-endurance": {
-        "target/venv/connected/bin/python": "make venv-connected",
-        "target/pools/debug/secretcache-pools": "make pools",
-    },
     "node-connected": {"target/venv/connected/bin/python": "make venv-connected"},
 }
 """Files that only some parts need, by part, each with the command that makes it."""
@@ -263,9 +261,7 @@ NEEDS = {
 PROGRAMS = {
     "connected": ("connected", "connected.py"),
     "node-connected": ("connected", "node_connected.py"),
-    "connected-endurance": ("", "connected_endurance"),
-    "node-endurance": ("", "node_endurance"),
-    "access": ("", "access.py"),
+    "access": ("bench", "access.py"),
     "audit-calls": ("tests", "audit_calls.py"),
     "local": ("tests", "local.py"),
 }
@@ -287,7 +283,7 @@ PARTS: dict[str, Callable[[Endpoint, str], list[Figure]]] = {
     "c": c_interface,
     "function": function,
     "simulation": lambda endpoint, official: simulation(),
-    "rotation": lambda endpoint, official: rotation.rotation(list(rotation.PARTS)),
+    "rotation": lambda endpoint, official: overhead(),
 }
 
 

@@ -1,7 +1,6 @@
 """Compare programs that keep connecting while their secret rotates with the same programs while it does not.
 
-Run in the tests' environment: `target/venv/connected/bin/python tests/bench/connected.py`. ROTATIONS=N sets another
-number than 40, as for the endurance tests.
+Run in the tests' environment: `target/venv/connected/bin/python tests/bench/connected.py`.
 
 Some integrations of a server at a time share its rotations. This script runs half of those step by step ("by hand"),
 one of them with a long gap between setSecret and finishSecret; our engine runs the other half. Where our engine does
@@ -50,16 +49,19 @@ their version was known to be refused."""
 def main(integrations: dict[str, tuple[str, ...]] = ALL, program: tuple[str, ...] = PROGRAM) -> None:
     """Print the table for each server's integrations, which `program` runs."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    each_way = int(os.environ.get("ROTATIONS", 40)) // 2
     arguments.add_argument(
-        "--rotations", type=int, default=each_way, help="rotations in each of the two ways (default: 20)"
+        "--rotations", type=int, default=3, help="rotations in each of the two ways (default: 3)"
     )
-    arguments.add_argument("--long-gap", type=float, default=60, help="seconds, in one additional rotation")
-    arguments.add_argument("--pause", type=float, default=0, help="seconds between two connects of a worker")
+    arguments.add_argument(
+        "--long-gap", type=float, default=10, help="seconds, in one additional rotation (default: 10)"
+    )
+    # Without a pause, the waits show how fast this machine can log in, because 16 workers keep two processors busy.
+    arguments.add_argument(
+        "--pause", type=float, default=0.2, help="seconds between two connects of a worker (default: 0.2)"
+    )
     arguments.add_argument("--profile", default="release", help="which build of `secretcache` to run")
     arguments.add_argument("--only", nargs="*", default=list(SERVERS), choices=SERVERS)
     arguments.add_argument("--integrations", nargs="*", help="only these of a server's integrations")
-    # With 22 at once on two processors, a login of PostgreSQL takes 0.3 s by itself: then the processors are measured.
     arguments.add_argument(
         "--at-once", type=int, default=8, help="how many integrations share the rotations (default: 8)"
     )

@@ -10,7 +10,7 @@ use secretcache_tests::rotations::{Kind, matrix};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_killed_anywhere_is_completed_by_the_next_run_and_locks_nobody_out() {
     // One PostgreSQL for everything, the newest for its rules on granting roles, and one with pooled sessions.
-    // `bench/rotation.py` runs all.
+    // `make soak PARTS=kill` runs all.
     let subjects: Vec<_> = Kind::ALL
         .into_iter()
         .flat_map(Kind::subjects)
