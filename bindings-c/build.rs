@@ -15,7 +15,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "how cargo tells build scripts of the target")]
+#[expect(clippy::disallowed_methods, reason = "how cargo passes the target to build scripts")]
 fn target_is_linux() -> bool {
     std::env::var_os("CARGO_CFG_TARGET_OS").is_some_and(|system| system == "linux")
 }

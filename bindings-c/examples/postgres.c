@@ -16,7 +16,7 @@ struct target {
     PGconn *connection;
 };
 
-/* Connects as PQconnectdbParams does, but has failures told by their SQLSTATE: texts are in the server's language. */
+/* Connects as PQconnectdbParams does, but reports failures by their SQLSTATE: texts are in the server's language. */
 static PGconn *connect_with(const char *const *names, const char *const *values)
 {
     PGconn *connection = PQconnectStartParams(names, values, 0);

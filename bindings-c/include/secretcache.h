@@ -1073,7 +1073,7 @@ secretcache_result secretcache_answer_set_name(struct secretcache_answer *answer
 
 /**
  * Sets the version's id, for `fetch` or `fetch_batch`. Without one, every refresh fetches the value, and
- * `secretcache_connect` cannot tell versions apart.
+ * `secretcache_connect` cannot distinguish versions.
  */
 SECRETCACHE_API
 secretcache_result secretcache_answer_set_version_id(struct secretcache_answer *answer,

@@ -270,7 +270,7 @@ public:
     {
         auto function = std::make_unique<OnDone>(std::move(on_done));
         auto result = detail::done([&](auto *error) {
-            return secretcache_get_async(get(), detail::text(secret_id), version.get(), tell, function.get(), error);
+            return secretcache_get_async(get(), detail::text(secret_id), version.get(), finish, function.get(), error);
         });
         if (result) {
             static_cast<void>(function.release());
@@ -285,7 +285,7 @@ public:
         auto result = detail::made<secretcache_read *>(
             [&](auto *out, auto *error) {
                 return secretcache_read_start(get(), detail::text(secret_id), version.get(),
-                                              detail::milliseconds(timeout), tell, function.get(), out, error);
+                                              detail::milliseconds(timeout), finish, function.get(), out, error);
             },
             [](secretcache_read *read) { return Read(read); });
         if (result) {
@@ -380,7 +380,7 @@ private:
 
     using OnDone = std::function<void(Result<Value>)>;
 
-    static void tell(void *user_data, const secretcache_value *value, const secretcache_error *error) noexcept
+    static void finish(void *user_data, const secretcache_value *value, const secretcache_error *error) noexcept
     {
         std::unique_ptr<OnDone> function(static_cast<OnDone *>(user_data));
         if (error) {

@@ -32,15 +32,15 @@ pub struct Read {
 struct Done {
     on_done: OnDone,
     user_data: *mut c_void,
-    is_told: bool,
+    is_called: bool,
 }
 
 // SAFETY: the header says on which thread the function runs.
 unsafe impl Send for Done {}
 
 impl Done {
-    fn tell(mut self, result: Result<Value, Error>) {
-        self.is_told = true;
+    fn finish(mut self, result: Result<Value, Error>) {
+        self.is_called = true;
         self.call(result);
     }
 
@@ -57,7 +57,7 @@ impl Done {
 
 impl Drop for Done {
     fn drop(&mut self) {
-        if !self.is_told {
+        if !self.is_called {
             let error = secretcache::Error::new(ErrorKind::Closed, "the process is shutting down");
             self.call(Err(error.into()));
         }
@@ -88,11 +88,11 @@ fn start(
         };
         let result = unless_cancelled(limited, cancelled).await;
         if let Ok(done) = arm.await {
-            secretcache::host::run_on_event_thread(move || done.tell(result));
+            secretcache::host::run_on_event_thread(move || done.finish(result));
         }
     })?;
     // Nothing can fail from here on, so the function is called whatever happens.
-    drop(armed.send(Done { on_done, user_data, is_told: false }));
+    drop(armed.send(Done { on_done, user_data, is_called: false }));
     Ok(Read { cancel: Some(cancel) })
 }
 

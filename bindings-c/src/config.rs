@@ -30,7 +30,7 @@ impl Config {
         let cache = builder.build()?;
         for listener in &self.listeners {
             let listener = Arc::clone(listener);
-            cache.on_event(move |event| listener.tell(event));
+            cache.on_event(move |event| listener.notify(event));
         }
         Ok(cache)
     }

@@ -122,7 +122,7 @@ impl Listener {
 
     /// Passes an event on to the events thread, because the thread that noticed it may be a reader that holds locks of
     /// the program.
-    pub(crate) fn tell(self: &Arc<Self>, event: &CoreEvent) {
+    pub(crate) fn notify(self: &Arc<Self>, event: &CoreEvent) {
         if self.wants(event) {
             let (listener, event) = (Arc::clone(self), event.clone());
             secretcache::host::run_on_event_thread(move || listener.call(event));

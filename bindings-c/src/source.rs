@@ -372,7 +372,7 @@ export! {
     }
 
     /// Sets the version's id, for `fetch` or `fetch_batch`. Without one, every refresh fetches the value, and
-    /// `secretcache_connect` cannot tell versions apart.
+    /// `secretcache_connect` cannot distinguish versions.
     fn secretcache_answer_set_version_id(answer: Mut<Answer>, version_id: Text) -> Result() {
         answer.content.fetched.version_id = Some(version_id.to_owned());
         Ok(())

@@ -115,7 +115,7 @@ def files(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("libdir", ["lib64", "lib/x86_64-linux-gnu", "/usr/lib/multi", "/opt/libraries"])
-def test_c10_it_is_installed_where_it_is_told_and_uninstalled(tmp_path: Path, libdir: str) -> None:
+def test_c10_it_is_installed_in_the_given_folders_and_uninstalled(tmp_path: Path, libdir: str) -> None:
     """It goes under DESTDIR and LIBDIR, and uninstalling leaves nothing behind."""
     build = ROOT / "target" / "debug"
     environment = os.environ | {"DESTDIR": str(tmp_path), "LIBDIR": libdir}

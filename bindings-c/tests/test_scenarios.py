@@ -166,14 +166,14 @@ class World:
         assert self.say("calls").split() == step["calls"]["native"]
 
     def do_events(self, step: dict[str, Any]) -> None:
-        told: list[str] = []
+        events: list[str] = []
         deadline = time.monotonic() + 10
         while True:
-            told += [event for event in self.say("events").split("\t") if event and event not in told]
-            if told == step["events"] or time.monotonic() > deadline:
+            events += [event for event in self.say("events").split("\t") if event and event not in events]
+            if events == step["events"] or time.monotonic() > deadline:
                 break
-        told = list(dict.fromkeys(told))
-        assert told == step["events"]
+        events = list(dict.fromkeys(events))
+        assert events == step["events"]
 
     def do_stats(self, step: dict[str, Any]) -> None:
         for name, expected in step["stats"].items():

@@ -110,10 +110,10 @@ public:
 
     /** Calls a function for each new version, under the rules of `secretcache_config_on_new_version`. If it throws, the
      *  program terminates. */
-    Config &on_new_version(std::function<void(const NewVersion &)> tell)
+    Config &on_new_version(std::function<void(const NewVersion &)> listener)
     {
-        using Function = decltype(tell);
-        return listen(std::move(tell), secretcache_config_on_new_version,
+        using Function = decltype(listener);
+        return listen(std::move(listener), secretcache_config_on_new_version,
                       [](void *function, secretcache_str id, secretcache_str stage, secretcache_str old_version,
                          secretcache_str new_version) noexcept {
                           (*static_cast<Function *>(function))({detail::view(id), detail::view(stage),
@@ -121,11 +121,11 @@ public:
                       });
     }
     /** Calls a function when reads begin to get a value that could not be refreshed in time. */
-    Config &on_stale(std::function<void(const Stale &)> tell)
+    Config &on_stale(std::function<void(const Stale &)> listener)
     {
-        using Function = decltype(tell);
+        using Function = decltype(listener);
         return listen(
-            std::move(tell), secretcache_config_on_stale,
+            std::move(listener), secretcache_config_on_stale,
             [](void *function, secretcache_str id, std::uint64_t age, const secretcache_error *error) noexcept {
                 Stale stale{detail::view(id), std::chrono::milliseconds(age), std::nullopt};
                 if (error) {
@@ -135,28 +135,28 @@ public:
             });
     }
     /** Calls a function when a fetch or refresh fails, with the secret's id and the error. */
-    Config &on_error(std::function<void(std::string_view, ErrorView)> tell)
+    Config &on_error(std::function<void(std::string_view, ErrorView)> listener)
     {
-        using Function = decltype(tell);
-        return listen(std::move(tell), secretcache_config_on_error,
+        using Function = decltype(listener);
+        return listen(std::move(listener), secretcache_config_on_error,
                       [](void *function, secretcache_str id, const secretcache_error *error) noexcept {
                           (*static_cast<Function *>(function))(detail::view(id), ErrorView(error));
                       });
     }
     /** Calls a function with each event; see `secretcache_event` and `secretcache_event_kind`. */
-    Config &on_event(std::function<void(const secretcache_event &)> tell)
+    Config &on_event(std::function<void(const secretcache_event &)> listener)
     {
-        using Function = decltype(tell);
-        return listen(std::move(tell), secretcache_config_on_event,
+        using Function = decltype(listener);
+        return listen(std::move(listener), secretcache_config_on_event,
                       [](void *function, const secretcache_event *event) noexcept {
                           (*static_cast<Function *>(function))(*event);
                       });
     }
     /** Calls a function with each log line and its level, SECRETCACHE_LOG_INFO or SECRETCACHE_LOG_WARNING. */
-    Config &on_log(std::function<void(std::uint32_t, std::string_view)> tell)
+    Config &on_log(std::function<void(std::uint32_t, std::string_view)> listener)
     {
-        using Function = decltype(tell);
-        return listen(std::move(tell), secretcache_config_on_log,
+        using Function = decltype(listener);
+        return listen(std::move(listener), secretcache_config_on_log,
                       [](void *function, std::uint32_t level, secretcache_str text) noexcept {
                           (*static_cast<Function *>(function))(level, detail::view(text));
                       });
@@ -195,9 +195,9 @@ private:
     }
 
     template <class Function, class Setter, class Callback>
-    Config &listen(Function tell, Setter setter, Callback callback)
+    Config &listen(Function listener, Setter setter, Callback callback)
     {
-        auto function = std::make_unique<Function>(std::move(tell));
+        auto function = std::make_unique<Function>(std::move(listener));
         void *user_data = function.get();
         return keep(std::move(function), [&](auto *error) {
             return setter(owned_.get(), callback, user_data, detail::release<Function>, error);

@@ -103,7 +103,7 @@ ok("ffi_connect", cache, b"ffi/db", c_uint64(0), log_in, None)
 
 # A source and a listener; the library calls both on its own threads.
 versions = iter(["v1", "v2"])
-told = threading.Event()
+received = threading.Event()
 
 
 @Fetch
@@ -125,7 +125,7 @@ def on_event(_user_data: int, event: object) -> None:
     assert (it.size, it.kind) == (ctypes.sizeof(Event), 1)
     assert (it.secret_id.text(), it.old_version_id.text(), it.new_version_id.text()) == ("own", "v1", "v2")
     assert it.text.text() == 'secret "own" has a new version: v2'
-    told.set()
+    received.set()
 
 
 config = c_void_p(library.secretcache_config_new())
@@ -135,7 +135,7 @@ own = cache_of(config)
 ok("ffi_get_string", own, b"own", None, value, byref(out))
 assert out.text() == "secret of v1"
 ok("ffi_refresh", own, b"own", None, value)
-assert told.wait(60)
+assert received.wait(60)
 library.secretcache_config_free(config)
 for owned in (own, cache):
     library.secretcache_free(owned)

@@ -150,7 +150,7 @@ static void memory_stays_flat(void)
     secretcache_free(cache);
 }
 
-static atomic_int told;
+static atomic_int done_count;
 static atomic_int is_over;
 
 static void on_done(void *user_data, const secretcache_value *value, const secretcache_error *error)
@@ -158,7 +158,7 @@ static void on_done(void *user_data, const secretcache_value *value, const secre
     (void)user_data;
     CHECK((value == NULL) != (error == NULL));
     CHECK(!atomic_load(&is_over));
-    atomic_fetch_add(&told, 1);
+    atomic_fetch_add(&done_count, 1);
 }
 
 /* When the shutdown returns, the callback of every started read has run, and none runs after that. */
@@ -177,7 +177,7 @@ static void c10_nothing_is_called_after_shutdown(void)
     store_await_held(store, 1);
     store_hold(store, 0);
     secretcache_shutdown(60000);
-    CHECK(atomic_load(&told) == 50);
+    CHECK(atomic_load(&done_count) == 50);
     atomic_store(&is_over, 1);
     FAILS(SECRETCACHE_CLOSED, secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, on_done, NULL, &error));
     OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error)); /* still works from memory */

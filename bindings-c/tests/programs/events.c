@@ -6,7 +6,7 @@
 #include "store.h"
 
 /* The callbacks so far, in order, for a test to wait for. */
-struct told {
+struct callbacks {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     char text[1 << 14];
@@ -15,48 +15,48 @@ struct told {
     int released;
 };
 
-#define TOLD {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, "", 0, 0, 0}
+#define NO_CALLBACKS {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, "", 0, 0, 0}
 
-static void tell(struct told *told, const char *word, secretcache_str first, secretcache_str second)
+static void record(struct callbacks *callbacks, const char *word, secretcache_str first, secretcache_str second)
 {
     HANDED_OVER(first);
     HANDED_OVER(second);
-    pthread_mutex_lock(&told->lock);
-    size_t length = strlen(told->text);
-    snprintf(told->text + length, sizeof told->text - length, "%s %.*s %.*s\n", word, (int)first.length, first.data,
-             (int)second.length, second.data);
-    told->count++;
-    told->thread = pthread_self();
-    pthread_cond_broadcast(&told->changed);
-    pthread_mutex_unlock(&told->lock);
+    pthread_mutex_lock(&callbacks->lock);
+    size_t length = strlen(callbacks->text);
+    snprintf(callbacks->text + length, sizeof callbacks->text - length, "%s %.*s %.*s\n", word, (int)first.length,
+             first.data, (int)second.length, second.data);
+    callbacks->count++;
+    callbacks->thread = pthread_self();
+    pthread_cond_broadcast(&callbacks->changed);
+    pthread_mutex_unlock(&callbacks->lock);
 }
 
-static void await(struct told *told, int count)
+static void await(struct callbacks *callbacks, int count)
 {
-    pthread_mutex_lock(&told->lock);
-    while (told->count < count) {
-        pthread_cond_wait(&told->changed, &told->lock);
+    pthread_mutex_lock(&callbacks->lock);
+    while (callbacks->count < count) {
+        pthread_cond_wait(&callbacks->changed, &callbacks->lock);
     }
-    pthread_mutex_unlock(&told->lock);
+    pthread_mutex_unlock(&callbacks->lock);
 }
 
-static void await_release(struct told *told, int count)
+static void await_release(struct callbacks *callbacks, int count)
 {
-    pthread_mutex_lock(&told->lock);
-    while (told->released < count) {
-        pthread_cond_wait(&told->changed, &told->lock);
+    pthread_mutex_lock(&callbacks->lock);
+    while (callbacks->released < count) {
+        pthread_cond_wait(&callbacks->changed, &callbacks->lock);
     }
-    pthread_mutex_unlock(&told->lock);
+    pthread_mutex_unlock(&callbacks->lock);
 }
 
 static void on_release(void *user_data)
 {
     FROM_LIBRARY();
-    struct told *told = user_data;
-    pthread_mutex_lock(&told->lock);
-    told->released++;
-    pthread_cond_broadcast(&told->changed);
-    pthread_mutex_unlock(&told->lock);
+    struct callbacks *callbacks = user_data;
+    pthread_mutex_lock(&callbacks->lock);
+    callbacks->released++;
+    pthread_cond_broadcast(&callbacks->changed);
+    pthread_mutex_unlock(&callbacks->lock);
     TO_LIBRARY();
 }
 
@@ -65,7 +65,7 @@ static void on_new_version(void *user_data, secretcache_str id, secretcache_str 
 {
     FROM_LIBRARY();
     CHECK(is(id, "db") && is(stage, "AWSCURRENT"));
-    tell(user_data, "new", old_version, new_version);
+    record(user_data, "new", old_version, new_version);
     TO_LIBRARY();
 }
 
@@ -73,14 +73,14 @@ static void on_stale(void *user_data, secretcache_str id, uint64_t age_ms, const
 {
     FROM_LIBRARY();
     CHECK(age_ms < 3600000);
-    tell(user_data, "stale", id, error ? secretcache_error_service_code(error) : secretcache_str_of("no answer"));
+    record(user_data, "stale", id, error ? secretcache_error_service_code(error) : secretcache_str_of("no answer"));
     TO_LIBRARY();
 }
 
 static void on_error(void *user_data, secretcache_str id, const secretcache_error *error)
 {
     FROM_LIBRARY();
-    tell(user_data, "error", id, secretcache_error_service_code(error));
+    record(user_data, "error", id, secretcache_error_service_code(error));
     TO_LIBRARY();
 }
 
@@ -88,7 +88,7 @@ static void on_log(void *user_data, uint32_t level, secretcache_str text)
 {
     FROM_LIBRARY();
     CHECK(text.data[text.length] == '\0');
-    tell(user_data, level == SECRETCACHE_LOG_INFO ? "info" : "warning", text, secretcache_str_of(""));
+    record(user_data, level == SECRETCACHE_LOG_INFO ? "info" : "warning", text, secretcache_str_of(""));
     TO_LIBRARY();
 }
 
@@ -101,13 +101,13 @@ static struct store *filled(void)
     return store;
 }
 
-/* Returns a cache with a refresh interval. It reports new versions if `told` is not NULL. */
-static secretcache_cache *refreshing_cache(struct store *store, uint64_t interval_ms, struct told *told)
+/* Returns a cache with a refresh interval. It reports new versions if `callbacks` is not NULL. */
+static secretcache_cache *refreshing_cache(struct store *store, uint64_t interval_ms, struct callbacks *callbacks)
 {
     secretcache_config *config = secretcache_config_new();
     OK(secretcache_config_set_refresh_interval(config, interval_ms, &error));
-    if (told) {
-        OK(secretcache_config_on_new_version(config, on_new_version, told, on_release, &error));
+    if (callbacks) {
+        OK(secretcache_config_on_new_version(config, on_new_version, callbacks, on_release, &error));
     }
     secretcache_cache *cache = cache_with(store, config);
     secretcache_config_free(config);
@@ -115,13 +115,14 @@ static secretcache_cache *refreshing_cache(struct store *store, uint64_t interva
 }
 
 /* Returns a cache that reads from a function; 0 for `timeout_ms` means the default. */
-static secretcache_cache *asking_cache(secretcache_fetch_function fetch, struct told *told, uint64_t timeout_ms)
+static secretcache_cache *asking_cache(secretcache_fetch_function fetch, struct callbacks *callbacks,
+                                       uint64_t timeout_ms)
 {
     secretcache_config *config = secretcache_config_new();
     secretcache_source source;
     memset(&source, 0, sizeof source);
     source.size = sizeof source;
-    source.user_data = told;
+    source.user_data = callbacks;
     source.fetch = fetch;
     OK(secretcache_config_set_source(config, &source, &error));
     if (timeout_ms) {
@@ -133,16 +134,16 @@ static secretcache_cache *asking_cache(secretcache_fetch_function fetch, struct 
     return cache;
 }
 
-static void events_are_told_and_let_go(void)
+static void events_are_reported_and_released(void)
 {
-    struct told told = TOLD;
+    struct callbacks callbacks = NO_CALLBACKS;
     struct store *store = filled();
     secretcache_config *config = secretcache_config_new();
     OK(secretcache_config_set_refresh_interval(config, 0, &error));
-    OK(secretcache_config_on_new_version(config, on_new_version, &told, on_release, &error));
-    OK(secretcache_config_on_stale(config, on_stale, &told, on_release, &error));
-    OK(secretcache_config_on_error(config, on_error, &told, on_release, &error));
-    OK(secretcache_config_on_log(config, on_log, &told, on_release, &error));
+    OK(secretcache_config_on_new_version(config, on_new_version, &callbacks, on_release, &error));
+    OK(secretcache_config_on_stale(config, on_stale, &callbacks, on_release, &error));
+    OK(secretcache_config_on_error(config, on_error, &callbacks, on_release, &error));
+    OK(secretcache_config_on_log(config, on_log, &callbacks, on_release, &error));
     secretcache_cache *cache = cache_with(store, config);
     secretcache_config_free(config);
     secretcache_value *value = secretcache_value_new();
@@ -150,120 +151,121 @@ static void events_are_told_and_let_go(void)
     OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
     store_label(store, "db", "AWSCURRENT", "v2");
     OK(secretcache_refresh(cache, SECRETCACHE_STR("db"), NULL, NULL, &error));
-    await(&told, 2);
-    CHECK(strcmp(told.text, "new v1 v2\ninfo secret \"db\" has a new version: v2 \n") == 0);
-    CHECK(!pthread_equal(told.thread, pthread_self()));
+    await(&callbacks, 2);
+    CHECK(strcmp(callbacks.text, "new v1 v2\ninfo secret \"db\" has a new version: v2 \n") == 0);
+    CHECK(!pthread_equal(callbacks.thread, pthread_self()));
 
     store_fail(store, "ThrottlingException", "slow down", "");
     OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
-    await(&told, 5); /* an error, a stale value, and one log line for both */
-    CHECK(strstr(told.text, "error db ThrottlingException\n"));
-    CHECK(strstr(told.text, "stale db ThrottlingException\n"));
-    CHECK(strstr(told.text, "warning "));
-    CHECK(!strstr(told.text, "two"));
+    await(&callbacks, 5); /* an error, a stale value, and one log line for both */
+    CHECK(strstr(callbacks.text, "error db ThrottlingException\n"));
+    CHECK(strstr(callbacks.text, "stale db ThrottlingException\n"));
+    CHECK(strstr(callbacks.text, "warning "));
+    CHECK(!strstr(callbacks.text, "two"));
 
     secretcache_value_free(value);
-    CHECK(told.released == 0);
+    CHECK(callbacks.released == 0);
     secretcache_free(cache);
-    await_release(&told, 4);
+    await_release(&callbacks, 4);
 }
 
 /* A secret without reads is refreshed as long as it is watched. */
 static void watched_secrets_are_kept_fresh(void)
 {
-    struct told told = TOLD;
+    struct callbacks callbacks = NO_CALLBACKS;
     struct store *store = filled();
-    secretcache_cache *cache = refreshing_cache(store, 20, &told);
+    secretcache_cache *cache = refreshing_cache(store, 20, &callbacks);
     secretcache_watch *watch = NULL;
     OK(secretcache_watch_new(cache, SECRETCACHE_STR("db"), &watch, &error));
     OK(secretcache_prefetch(cache, &(secretcache_str){"db", 2}, 1, NULL, NULL, &error));
     for (int round = 1; round <= 4; round++) {
         store_label(store, "db", "AWSCURRENT", round % 2 ? "v2" : "v1");
-        await(&told, round);
+        await(&callbacks, round);
     }
     secretcache_watch_free(watch);
     secretcache_free(cache);
-    await_release(&told, 1);
+    await_release(&callbacks, 1);
 }
 
 static void rejected_settings_keep_nothing(void)
 {
-    struct told told = TOLD;
+    struct callbacks callbacks = NO_CALLBACKS;
     secretcache_config *config = secretcache_config_new();
-    FAILS(SECRETCACHE_NULL_ARGUMENT, secretcache_config_on_log(config, NULL, &told, on_release, &error));
+    FAILS(SECRETCACHE_NULL_ARGUMENT, secretcache_config_on_log(config, NULL, &callbacks, on_release, &error));
     secretcache_source source;
     memset(&source, 0, sizeof source);
-    source.user_data = &told;
+    source.user_data = &callbacks;
     source.release = on_release;
     FAILS(SECRETCACHE_INVALID_ARGUMENT, secretcache_config_set_source(config, &source, &error));
     source.size = sizeof source;
     FAILS(SECRETCACHE_NULL_ARGUMENT, secretcache_config_set_source(config, &source, &error));
     secretcache_config_free(config);
-    CHECK(told.released == 0);
+    CHECK(callbacks.released == 0);
 }
 
 static void on_done(void *user_data, const secretcache_value *value, const secretcache_error *error)
 {
     FROM_LIBRARY();
     CHECK((value == NULL) != (error == NULL));
-    tell(user_data, "done", value ? secretcache_value_version_id(value) : secretcache_error_message(error),
-         secretcache_str_of(""));
+    record(user_data, "done", value ? secretcache_value_version_id(value) : secretcache_error_message(error),
+           secretcache_str_of(""));
     TO_LIBRARY();
 }
 
 static void asynchronous_reads_call_once(void)
 {
-    struct told told = TOLD;
+    struct callbacks callbacks = NO_CALLBACKS;
     struct store *store = filled();
     secretcache_cache *cache = cache_with(store, NULL);
     store_hold(store, 1);
-    OK(secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, on_done, &told, &error));
-    OK(secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, on_done, &told, &error));
+    OK(secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, on_done, &callbacks, &error));
+    OK(secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, on_done, &callbacks, &error));
     store_await_held(store, 1);
-    CHECK(told.count == 0);
+    CHECK(callbacks.count == 0);
     store_hold(store, 0);
-    await(&told, 2);
-    CHECK(strcmp(told.text, "done v1 \ndone v1 \n") == 0);
-    CHECK(!pthread_equal(told.thread, pthread_self()));
+    await(&callbacks, 2);
+    CHECK(strcmp(callbacks.text, "done v1 \ndone v1 \n") == 0);
+    CHECK(!pthread_equal(callbacks.thread, pthread_self()));
     CHECK(store_calls(store) == 1);
-    OK(secretcache_get_async(cache, SECRETCACHE_STR("none"), NULL, on_done, &told, &error));
-    await(&told, 3);
-    FAILS(SECRETCACHE_NULL_ARGUMENT, secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, NULL, &told, &error));
+    OK(secretcache_get_async(cache, SECRETCACHE_STR("none"), NULL, on_done, &callbacks, &error));
+    await(&callbacks, 3);
+    FAILS(SECRETCACHE_NULL_ARGUMENT,
+          secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, NULL, &callbacks, &error));
     FAILS(SECRETCACHE_INVALID_TEXT,
-          secretcache_get_async(cache, SECRETCACHE_STR("\377"), NULL, on_done, &told, &error));
+          secretcache_get_async(cache, SECRETCACHE_STR("\377"), NULL, on_done, &callbacks, &error));
     secretcache_free(cache);
 }
 
 static void asynchronous_reads_end_with_the_library(void)
 {
-    struct told told = TOLD;
+    struct callbacks callbacks = NO_CALLBACKS;
     struct store *store = filled();
     secretcache_cache *cache = cache_with(store, NULL);
     store_hold(store, 1);
-    OK(secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, on_done, &told, &error));
+    OK(secretcache_get_async(cache, SECRETCACHE_STR("db"), NULL, on_done, &callbacks, &error));
     store_await_held(store, 1);
     secretcache_shutdown(0);
-    await(&told, 1);
+    await(&callbacks, 1);
     store_hold(store, 0);
-    FAILS(SECRETCACHE_CLOSED, secretcache_get_async(cache, SECRETCACHE_STR("x"), NULL, on_done, &told, &error));
+    FAILS(SECRETCACHE_CLOSED, secretcache_get_async(cache, SECRETCACHE_STR("x"), NULL, on_done, &callbacks, &error));
     secretcache_free(cache);
 }
 
 /* A cache can be freed during its refresh; a waiting reader gets an answer. */
 static void destruction_during_a_refresh(void)
 {
-    struct told told = TOLD;
+    struct callbacks callbacks = NO_CALLBACKS;
     struct store *store = filled();
     secretcache_cache *cache = refreshing_cache(store, 1, NULL);
     secretcache_value *value = secretcache_value_new();
     OK(secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
     store_hold(store, 1);
-    OK(secretcache_get_async(cache, SECRETCACHE_STR("other"), NULL, on_done, &told, &error));
+    OK(secretcache_get_async(cache, SECRETCACHE_STR("other"), NULL, on_done, &callbacks, &error));
     store_await_held(store, 1);
     secretcache_free(cache);
     CHECK(stores_released() == 0);
     store_hold(store, 0);
-    await(&told, 1);
+    await(&callbacks, 1);
     secretcache_str text;
     OK(secretcache_value_string(value, &text, &error));
     secretcache_value_free(value);
@@ -277,7 +279,7 @@ static void on_event(void *user_data, const secretcache_event *event)
     if (event->kind == SECRETCACHE_EVENT_FALLBACK_LOGIN) {
         CHECK(event->size >= sizeof *event && is(event->secret_id, "db") && event->error == NULL);
         CHECK(event->text.data[event->text.length] == '\0');
-        tell(user_data, "fallback", event->version_stage, event->new_version_id);
+        record(user_data, "fallback", event->version_stage, event->new_version_id);
     }
     TO_LIBRARY();
 }
@@ -321,9 +323,9 @@ static void logins_find_the_version_that_works(void)
 {
     struct store *store = filled();
     store_label(store, "db", "AWSPENDING", "v2");
-    struct told told = TOLD;
+    struct callbacks callbacks = NO_CALLBACKS;
     secretcache_config *config = secretcache_config_new();
-    OK(secretcache_config_on_event(config, on_event, &told, on_release, &error));
+    OK(secretcache_config_on_event(config, on_event, &callbacks, on_release, &error));
     secretcache_cache *cache = cache_with(store, config);
     secretcache_config_free(config);
     struct resource resource = {"one", 0, 0, ""};
@@ -338,8 +340,8 @@ static void logins_find_the_version_that_works(void)
     OK(secretcache_connect(cache, SECRETCACHE_STR("db"), 60000, log_in, &resource, &error));
     CHECK(resource.logins == 4);
     /* The program hears of the first of these logins. */
-    await(&told, 1);
-    CHECK(strcmp(told.text, "fallback AWSPENDING v2\n") == 0);
+    await(&callbacks, 1);
+    CHECK(strcmp(callbacks.text, "fallback AWSPENDING v2\n") == 0);
 
     /* Connections made with the refused version must be replaced. */
     CHECK(secretcache_is_outdated(cache, SECRETCACHE_STR("db"), SECRETCACHE_STR("v1")));
@@ -368,7 +370,7 @@ static void logins_find_the_version_that_works(void)
     FAILS(SECRETCACHE_SECRET_NOT_FOUND,
           secretcache_connect(cache, SECRETCACHE_STR("none"), 60000, log_in, &resource, &error));
     secretcache_free(cache);
-    await_release(&told, 1);
+    await_release(&callbacks, 1);
 }
 
 static void logins_with_chosen_stages(void)
@@ -396,7 +398,7 @@ static void on_done_reads(void *user_data, const secretcache_value *value, const
     secretcache_value *another = secretcache_value_new();
     OK(secretcache_refresh(other, SECRETCACHE_STR("db"), NULL, another, &error));
     secretcache_value_free(another);
-    tell(user_data, "read", secretcache_str_of(""), secretcache_str_of(""));
+    record(user_data, "read", secretcache_str_of(""), secretcache_str_of(""));
     TO_LIBRARY();
 }
 
@@ -408,22 +410,22 @@ static void fetch_waits(void *user_data, secretcache_str id, const secretcache_v
     secretcache_value *value = secretcache_value_new();
     FAILS(SECRETCACHE_INVALID_ARGUMENT, secretcache_refresh(other, SECRETCACHE_STR("db"), NULL, value, &error));
     secretcache_value_free(value);
-    tell(user_data, "asked", secretcache_str_of(""), secretcache_str_of(""));
+    record(user_data, "asked", secretcache_str_of(""), secretcache_str_of(""));
     secretcache_answer_fail(answer, 4711, SECRETCACHE_STR("my own reason"));
     TO_LIBRARY();
 }
 
 static void callbacks_may_use_the_library(void)
 {
-    struct told told = TOLD;
+    struct callbacks callbacks = NO_CALLBACKS;
     other = cache_with(filled(), NULL);
-    OK(secretcache_get_async(other, SECRETCACHE_STR("db"), NULL, on_done_reads, &told, &error));
-    await(&told, 1);
+    OK(secretcache_get_async(other, SECRETCACHE_STR("db"), NULL, on_done_reads, &callbacks, &error));
+    await(&callbacks, 1);
 
-    secretcache_cache *cache = asking_cache(fetch_waits, &told, 0);
+    secretcache_cache *cache = asking_cache(fetch_waits, &callbacks, 0);
     secretcache_value *value = secretcache_value_new();
     FAILS(SECRETCACHE_SOURCE, secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
-    await(&told, 2);
+    await(&callbacks, 2);
     secretcache_value_free(value);
     secretcache_free(cache);
     secretcache_free(other);
@@ -438,17 +440,17 @@ static void fetch_never(void *user_data, secretcache_str id, const secretcache_v
     FROM_LIBRARY();
     (void)id, (void)version;
     late = answer;
-    tell(user_data, "asked", secretcache_str_of(""), secretcache_str_of(""));
+    record(user_data, "asked", secretcache_str_of(""), secretcache_str_of(""));
     TO_LIBRARY();
 }
 
 static void late_answers_are_thrown_away(void)
 {
-    struct told told = TOLD;
-    secretcache_cache *cache = asking_cache(fetch_never, &told, 10);
+    struct callbacks callbacks = NO_CALLBACKS;
+    secretcache_cache *cache = asking_cache(fetch_never, &callbacks, 10);
     secretcache_value *value = secretcache_value_new();
     FAILS(SECRETCACHE_TIMEOUT, secretcache_get(cache, SECRETCACHE_STR("db"), NULL, value, &error));
-    await(&told, 1);
+    await(&callbacks, 1);
     OK(secretcache_answer_set_string(late, SECRETCACHE_STR("too late"), &error));
     secretcache_answer_succeed(late);
     FAILS(SECRETCACHE_NOT_CACHED, secretcache_peek(cache, SECRETCACHE_STR("db"), NULL, value, &error));
@@ -459,7 +461,7 @@ static void late_answers_are_thrown_away(void)
 int main(int argc, char **argv)
 {
     const struct test tests[] = {
-        {"events_are_told_and_let_go", events_are_told_and_let_go},
+        {"events_are_reported_and_released", events_are_reported_and_released},
         {"watched_secrets_are_kept_fresh", watched_secrets_are_kept_fresh},
         {"rejected_settings_keep_nothing", rejected_settings_keep_nothing},
         {"asynchronous_reads_call_once", asynchronous_reads_call_once},

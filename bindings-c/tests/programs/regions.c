@@ -4,8 +4,8 @@
 #include "check.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t told = PTHREAD_COND_INITIALIZER;
-static int is_told;
+static pthread_cond_t reported = PTHREAD_COND_INITIALIZER;
+static int is_reported;
 
 static void on_event(void *user_data, const secretcache_event *event)
 {
@@ -16,8 +16,8 @@ static void on_event(void *user_data, const secretcache_event *event)
     CHECK(event->region.length == 9 && memcmp(event->region.data, "eu-west-1", 9) == 0);
     CHECK(secretcache_error_code(event->error) == SECRETCACHE_TIMEOUT);
     pthread_mutex_lock(&lock);
-    is_told = 1;
-    pthread_cond_signal(&told);
+    is_reported = 1;
+    pthread_cond_signal(&reported);
     pthread_mutex_unlock(&lock);
 }
 
@@ -34,8 +34,8 @@ int main(void)
     OK(secretcache_get_string(cache, SECRETCACHE_STR("db"), NULL, value, &text, &error));
     CHECK(text.length == 2 && memcmp(text.data, "v1", 2) == 0);
     pthread_mutex_lock(&lock);
-    while (!is_told) {
-        pthread_cond_wait(&told, &lock);
+    while (!is_reported) {
+        pthread_cond_wait(&reported, &lock);
     }
     pthread_mutex_unlock(&lock);
     secretcache_stats *stats = NULL;

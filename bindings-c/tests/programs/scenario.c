@@ -12,7 +12,7 @@ static struct store *store;
 static secretcache_cache *cache;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char told[LINE], logins[LINE], accepts[LINE];
+static char events[LINE], logins[LINE], accepts[LINE];
 static int resource_fails;
 static struct {
     double due;
@@ -45,7 +45,7 @@ static void on_new_version(void *user_data, secretcache_str id, secretcache_str 
     (void)user_data, (void)stage;
     snprintf(line, sizeof line, "new_version %.*s %.*s %.*s", (int)id.length, id.data, (int)old_version.length,
              old_version.data, (int)new_version.length, new_version.data);
-    note(told, line);
+    note(events, line);
 }
 
 static void on_stale(void *user_data, secretcache_str id, uint64_t age_ms, const secretcache_error *error)
@@ -53,7 +53,7 @@ static void on_stale(void *user_data, secretcache_str id, uint64_t age_ms, const
     char line[512];
     (void)user_data, (void)age_ms, (void)error;
     snprintf(line, sizeof line, "stale %.*s", (int)id.length, id.data);
-    note(told, line);
+    note(events, line);
 }
 
 static void on_error(void *user_data, secretcache_str id, const secretcache_error *error)
@@ -61,7 +61,7 @@ static void on_error(void *user_data, secretcache_str id, const secretcache_erro
     char line[512], name[64];
     (void)user_data;
     snprintf(line, sizeof line, "error %.*s %s", (int)id.length, id.data, kind(secretcache_error_code(error), name));
-    note(told, line);
+    note(events, line);
 }
 
 static double now(void)
@@ -266,7 +266,7 @@ static void step(char **field, int count)
         printf("%s", calls);
         free(calls);
     } else if (!strcmp(field[0], "events")) {
-        take(told);
+        take(events);
     } else if (!strcmp(field[0], "logins")) {
         take(logins);
     } else if (!strcmp(field[0], "stats")) {
