@@ -1,4 +1,4 @@
-//! Tells the linker what a Node extension module needs on this platform, and makes the folder for its generated types.
+//! Gives the linker what a Node extension module needs on this platform, and makes the folder for its generated types.
 
 #[expect(
     clippy::disallowed_methods,

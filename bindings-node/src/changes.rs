@@ -1,4 +1,4 @@
-//! Counters that tell JavaScript which of the values it keeps are no longer valid.
+//! Counters that show JavaScript which of the values it keeps are no longer valid.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -100,15 +100,15 @@ describe('SecretCache', () => {
   it('has the new version after a forced refresh, and emits newVersion', () =>
     withCache(async (cache) => {
       const { VersionId: old } = await endpoint.create('moving', 'one');
-      const told = [];
-      cache.on('newVersion', (event) => told.push([event, cache.peek('moving')]));
+      const received = [];
+      cache.on('newVersion', (event) => received.push([event, cache.peek('moving')]));
       await cache.getSecretString('moving');
       const { VersionId: next } = await endpoint.put('moving', 'two');
       assert.equal(await cache.getSecretString('moving'), 'one');
       await cache.refreshSecretNow('moving');
       assert.equal(await cache.getSecretString('moving'), 'two');
-      await eventually(() => told.length > 0);
-      assert.deepEqual(told, [
+      await eventually(() => received.length > 0);
+      assert.deepEqual(received, [
         [{ secretId: 'moving', versionStage: 'AWSCURRENT', oldVersionId: old, newVersionId: next }, 'two'],
       ]);
     }));
@@ -166,15 +166,15 @@ describe('SecretCache', () => {
     withCache(
       async (cache) => {
         await endpoint.create('outage', 'known');
-        const told = [];
-        for (const name of ['stale', 'refreshError']) cache.on(name, (event) => told.push([name, event]));
+        const events = [];
+        for (const name of ['stale', 'refreshError']) cache.on(name, (event) => events.push([name, event]));
         await cache.getSecretString('outage');
         await endpoint.fault({ secret_id: 'outage', effect: 'deny' });
         await eventually(async () => {
           assert.equal(await cache.getSecretString('outage'), 'known');
-          return ['stale', 'refreshError'].every((wanted) => told.some(([name]) => name === wanted));
+          return ['stale', 'refreshError'].every((wanted) => events.some(([name]) => name === wanted));
         });
-        const [, event] = told.find(([name]) => name === 'refreshError');
+        const [, event] = events.find(([name]) => name === 'refreshError');
         assert.equal(event.error.code, 'ACCESS_DENIED');
         assert.ok(cache.stats().staleServed > 0);
         assert.ok(cache.stats().failures.ACCESS_DENIED > 0);
@@ -201,9 +201,9 @@ describe('SecretCache', () => {
         await endpoint.create('watched', 'one');
         const watch = cache.watch('watched');
         await cache.getSecretString('watched');
-        const told = new Promise((resolve) => cache.once('newVersion', resolve));
+        const event = new Promise((resolve) => cache.once('newVersion', resolve));
         await endpoint.put('watched', 'two');
-        assert.equal((await told).secretId, 'watched');
+        assert.equal((await event).secretId, 'watched');
         watch.close();
       },
       { refreshIntervalMs: 200 },

@@ -77,7 +77,7 @@ it('N13: retryable says whether reading again can succeed soon', () => {
 it('N1: all that a client’s DescribeSecret says about rotation and deletion reaches the core', async (t) => {
   const { prototype } = require('../lib/native.js').native.NativeCache;
   const { answerDescription } = prototype;
-  const told = new Promise((resolve) => {
+  const received = new Promise((resolve) => {
     prototype.answerDescription = function (number, description) {
       resolve(description);
       return Reflect.apply(answerDescription, this, [number, description]);
@@ -100,7 +100,7 @@ it('N1: all that a client’s DescribeSecret says about rotation and deletion re
     },
   );
   await eventually(async () => (await cache.getSecretString('db')) && Object.hasOwn(cache.stats().apiCalls, 'DescribeSecret'));
-  assert.deepEqual(await told, {
+  assert.deepEqual(await received, {
     arn: 'arn:db',
     versionIds: ['v1'],
     versionStages: [['AWSCURRENT']],

@@ -91,11 +91,11 @@ class Program {
       require('${join(PACKAGE, 'lib/settings.js')}').limits.shortestIntervalMs = 0;
       const { SecretCache } = require('secretcache');
       const cache = new SecretCache({ logger: null, ${client} ${options} });
-      const told = [];
-      for (const name of ['stale', 'refreshError']) cache.on(name, () => told.push(name));
+      const events = [];
+      for (const name of ['stale', 'refreshError']) cache.on(name, () => events.push(name));
       require('node:readline').createInterface({ input: process.stdin }).on('line', async () => {
         const value = await cache.getSecretString('moving').catch((error) => error.message);
-        console.log(JSON.stringify({ value, failures: cache.stats().failures, told }));
+        console.log(JSON.stringify({ value, failures: cache.stats().failures, events }));
       });`;
     const env = {
       ...process.env,
@@ -159,7 +159,7 @@ describe('a process that is suspended', () => {
     // The refresh interval, and the time after it in which a value is still refreshed in the background, must pass.
     await pause(2500);
     program.goOn();
-    assert.deepEqual(await program.read(), { value: 'new', failures: {}, told: [] });
+    assert.deepEqual(await program.read(), { value: 'new', failures: {}, events: [] });
   });
 
   it('repeats a request during which it was stopped, even if it has been answered since', async (t) => {
@@ -172,7 +172,7 @@ describe('a process that is suspended', () => {
     // A request that takes more than twice its time limit plus five seconds was suspended.
     await pause(9500);
     program.goOn();
-    assert.deepEqual(await reading, { value: 'new', failures: {}, told: [] });
+    assert.deepEqual(await reading, { value: 'new', failures: {}, events: [] });
     assert.deepEqual(service.calls, { GetSecretValue: 2 });
   });
 
@@ -188,7 +188,7 @@ describe('a process that is suspended', () => {
         // A hit reads coarse clocks, and the wall clock only once per tick of theirs, which is at most 10 ms.
         await pause(50);
         program.restore();
-        assert.deepEqual(await program.read(), { value: 'new', failures: {}, told: [] });
+        assert.deepEqual(await program.read(), { value: 'new', failures: {}, events: [] });
         assert.equal((await program.read()).value, 'new');
         assert.deepEqual(service.calls, { GetSecretValue: 2, DescribeSecret: 1 });
       });
@@ -205,7 +205,7 @@ describe('a process that is suspended', () => {
           await stopped;
           service.value = 'new';
           program.restore();
-          assert.deepEqual(await reading, { value: 'new', failures: {}, told: [] });
+          assert.deepEqual(await reading, { value: 'new', failures: {}, events: [] });
         }
       });
 
@@ -217,7 +217,7 @@ describe('a process that is suspended', () => {
         await service.meanwhile(() => program.stop());
         service.value = 'new';
         program.restore();
-        assert.deepEqual(await program.read(), { value: 'new', failures: {}, told: [] });
+        assert.deepEqual(await program.read(), { value: 'new', failures: {}, events: [] });
       });
     });
   }

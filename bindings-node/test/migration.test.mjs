@@ -105,8 +105,8 @@ describe('migration', () => {
     t.after(() => own.close());
     await endpoint.create('moves', JSON.stringify({ username: 'a', password: '1' }));
     await endpoint.put('moves', JSON.stringify({ username: 'a', password: '2' }));
-    const told = [];
-    own.on('newVersion', (event) => told.push(event.versionStage));
+    const stages = [];
+    own.on('newVersion', (event) => stages.push(event.versionStage));
     const refusal = Object.assign(new Error('no'), { code: '28P01' });
     await assert.rejects(
       own.connect('moves', () => Promise.reject(refusal), { timeoutMs: 500 }),
@@ -114,15 +114,15 @@ describe('migration', () => {
     );
     await endpoint.put('moves', JSON.stringify({ username: 'a', password: '3' }));
     await own.connect('moves', () => 'in', { timeoutMs: 2000 }).catch(() => {});
-    await eventually(async () => (await own.getSecretString('moves')).includes('3') && told.includes('AWSCURRENT'));
+    await eventually(async () => (await own.getSecretString('moves')).includes('3') && stages.includes('AWSCURRENT'));
     await own.refreshSecretNow('moves');
-    assert.deepEqual(new Set(told), new Set(['AWSCURRENT']));
+    assert.deepEqual(new Set(stages), new Set(['AWSCURRENT']));
     // Once the program reads a label, it is notified about it.
     await own.getSecretString('moves', { versionStage: 'AWSPREVIOUS' });
     await endpoint.put('moves', JSON.stringify({ username: 'a', password: '4' }));
     await eventually(async () => {
       await own.getSecretString('moves', { versionStage: 'AWSPREVIOUS' });
-      return told.includes('AWSPREVIOUS');
+      return stages.includes('AWSPREVIOUS');
     });
   });
 

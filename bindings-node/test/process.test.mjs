@@ -304,23 +304,23 @@ describe('worker threads', () => {
     // Runs in every thread: the values and version ids are increasing numbers, and reads never stop.
     const reader = `
       const cache = new SecretCache({ ...workerData, refreshIntervalMs: 40 });
-      let [told, reads, news] = [0, 0, 0];
+      let [newest, reads, news] = [0, 0, 0];
       const fresh = (how, value) => {
         reads += 1;
-        if (Number(value) < told) throw new Error(how + ' ' + value + ' after being told of ' + told);
+        if (Number(value) < newest) throw new Error(how + ' ' + value + ' after the event for ' + newest);
       };
       cache.on('newVersion', ({ newVersionId }) => {
         news += 1;
-        told = Math.max(told, Number(newVersionId));
+        newest = Math.max(newest, Number(newVersionId));
         fresh('peeked in the listener', cache.peek('counter'));
       });
       (async () => {
-        while (told < ${VERSIONS}) {
+        while (newest < ${VERSIONS}) {
           for (let burst = 0; burst < 500; burst += 1) {
-            fresh('peeked', cache.peek('counter') ?? told);
-            const before = told;
+            fresh('peeked', cache.peek('counter') ?? newest);
+            const before = newest;
             const value = await cache.getSecretString('counter');
-            if (Number(value) < before) throw new Error('read ' + value + ' after being told of ' + before);
+            if (Number(value) < before) throw new Error('read ' + value + ' after the event for ' + before);
           }
           await new Promise((resolve) => setImmediate(resolve));
         }
@@ -339,7 +339,7 @@ describe('worker threads', () => {
     }
     for (const [{ reads, news }] of await Promise.all(ends)) {
       assert.ok(reads > 1000, `${reads} reads`);
-      assert.ok(news > 1, `told ${news} times`);
+      assert.ok(news > 1, `notified ${news} times`);
     }
     await cache.close();
   });

@@ -32,10 +32,10 @@ async function start(t, more = {}) {
 it('a replica is read only while the secret’s own Region hangs', async (t) => {
   const { endpoint, cache, spoil, ARN } = await start(t);
   await spoil('hang');
-  const told = once(cache, 'replica');
+  const event = once(cache, 'replica');
   const { arn, secretString } = await cache.getSecretValue('db');
   assert.deepEqual([arn, secretString], [ARN, 'v1']);
-  const [{ secretId, region, error }] = await told;
+  const [{ secretId, region, error }] = await event;
   assert.deepEqual([secretId, region, error.code], ['db', 'eu-west-1', 'TIMEOUT']);
   await endpoint.put('db', 'v2');
   await eventually(async () => (await cache.getSecretString('db')) === 'v2');

@@ -142,7 +142,7 @@ class Store {
 
 /** A cache, its store, and the events it emitted. */
 class World {
-  told = [];
+  events = [];
 
   constructor(scenario) {
     this.scale = (scenario.real_time ?? 1) * 1000;
@@ -155,13 +155,13 @@ class World {
     this.store = new Store(scenario.store);
     this.cache = new SecretCache({ client: this.store, logger: null, ...options });
     const { cache } = this;
-    cache.on('newVersion', (event) => this.#tell(`new_version ${event.secretId} ${event.oldVersionId} ${event.newVersionId}`));
-    cache.on('stale', (event) => this.#tell(`stale ${event.secretId}`));
-    cache.on('refreshError', (event) => this.#tell(`error ${event.secretId} ${kind(event.error)}`));
+    cache.on('newVersion', (event) => this.#note(`new_version ${event.secretId} ${event.oldVersionId} ${event.newVersionId}`));
+    cache.on('stale', (event) => this.#note(`stale ${event.secretId}`));
+    cache.on('refreshError', (event) => this.#note(`error ${event.secretId} ${kind(event.error)}`));
   }
 
-  #tell(text) {
-    if (!this.told.includes(text)) this.told.push(text);
+  #note(text) {
+    if (!this.events.includes(text)) this.events.push(text);
   }
 
   verbs = {
@@ -219,8 +219,8 @@ class World {
     // The program's own client gets the same calls as the native transport.
     calls: ({ calls }) => assert.deepEqual(this.store.calls.splice(0), calls.native),
     events: async ({ events }) => {
-      await eventually(() => this.told.length >= events.length);
-      assert.deepEqual(this.told.splice(0), events);
+      await eventually(() => this.events.length >= events.length);
+      assert.deepEqual(this.events.splice(0), events);
     },
     stats: ({ stats }) => {
       const got = this.cache.stats();

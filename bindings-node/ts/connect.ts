@@ -46,7 +46,7 @@ const HINTS: Hints = {
  * The longest the core waits for a fetch in progress; a longer wait is a pause before the labels are tried again. The core
  * does not say which of the two a wait is, because only `once` needs to know.
  */
-const A_MOMENT_MS = 10;
+const LONGEST_FETCH_WAIT_MS = 10;
 
 type LogIn<T> = (credential: Credential, signal: AbortSignal) => T | PromiseLike<T>;
 
@@ -61,7 +61,7 @@ export async function connect<T>(reader: Reader, secretId: string, login: LogIn<
     signal?.throwIfAborted();
     const step = attempt.next();
     const stage = step.stage as ConnectStage;
-    if (step.what === 'stop' || (options.once === true && (step.waitMs ?? 0) > A_MOMENT_MS)) break;
+    if (step.what === 'stop' || (options.once === true && (step.waitMs ?? 0) > LONGEST_FETCH_WAIT_MS)) break;
     if (step.what === 'wait') {
       await sleep(step.waitMs ?? 0, signal);
     } else if (step.what === 'try' && step.version !== undefined) {

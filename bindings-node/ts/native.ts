@@ -155,7 +155,7 @@ function explanation(name: string, errors: readonly unknown[]): string {
   return [`secretcache cannot load a native module for ${name}:`, ...reasons, advice(errors)].join('\n');
 }
 
-/** Says what to do, as far as it can be told from the errors and from how the package was installed. */
+/** Says what to do, as far as the errors and the way the package was installed show it. */
 function advice(errors: readonly unknown[]): string {
   if (!errors.every(isMissing)) {
     return (
