@@ -1,4 +1,4 @@
-//! Tells the code which interpreter it is built for: `cfg(Py_GIL_DISABLED)` is set for a free-threaded one.
+//! Sets `cfg(Py_GIL_DISABLED)` if the interpreter that the code is built for is free-threaded.
 
 fn main() {
     pyo3_build_config::use_pyo3_cfgs();

@@ -260,10 +260,10 @@ def test_values_in_use_are_refreshed_in_the_background(
             version = await asyncio.to_thread(put, SecretId=secret_id, SecretString="two")
             await eventually(lambda: cache.get_secret_string(secret_id), "two")
 
-            async def told() -> bool:
+            async def is_notified() -> bool:
                 return bool(news)
 
-            await eventually(told, True)
+            await eventually(is_notified, True)
             assert news[0].new_version_id == version["VersionId"]
 
     run(main())
@@ -343,7 +343,7 @@ def test_prefetching_1000_secrets_is_50_calls(run: Any, trouble: Trouble) -> Non
 
 
 @every_client
-def test_prefetch_tells_which_secrets_it_could_not_have(
+def test_prefetch_returns_which_secrets_it_could_not_have(
     run: Any, trouble: Trouble, secret_id: str, client: str
 ) -> None:
     async def main() -> None:

@@ -86,10 +86,10 @@ def test_nothing_that_is_logged_holds_a_value(
 ) -> None:
     caplog.set_level(logging.DEBUG, "secretcache")
     trouble.client().create_secret(Name=secret_id, SecretString=f'{{"password": "{CANARY}"}}')
-    told: list[Any] = []
+    events: list[Any] = []
     with trouble.cache(transport, 1, refresh_interval=1) as cache:
         for listen in (cache.on_error, cache.on_stale, cache.on_new_version):
-            listen(told.append)
+            listen(events.append)
         assert cache.get_secret_field(secret_id, "password") == CANARY
         trouble.client().put_secret_value(SecretId=secret_id, SecretString=CANARY)
         assert cache.refresh_secret_now(secret_id)
@@ -99,10 +99,10 @@ def test_nothing_that_is_logged_holds_a_value(
             trouble.calm()
         with pytest.raises(ValueError) as caught:
             cache.get_secret_json(secret_id)
-        eventually(lambda: {type(event).__name__ for event in told} >= {"NewVersion", "RefreshError"}, True)
+        eventually(lambda: {type(event).__name__ for event in events} >= {"NewVersion", "RefreshError"}, True)
         shown = [
             caplog.text,
-            repr(told),
+            repr(events),
             repr(cache),
             repr(cache.stats()),
             repr(caught.value),
@@ -183,10 +183,10 @@ def test_a_deletion_is_reported_at_the_next_refresh_though_the_value_goes_on_bei
     asm = trouble.client()
     asm.create_secret(Name=secret_id, SecretString="value")
     cache = trouble.cache(transport, refresh_interval=0.4)
-    told: list[str] = []
-    cache.on_error(lambda event: told.append(event.secret_id))
+    reported: list[str] = []
+    cache.on_error(lambda event: reported.append(event.secret_id))
     assert cache.get_secret_string(secret_id) == "value"
     # The version stays the same, and the service still describes the secret.
     asm.delete_secret(SecretId=secret_id, RecoveryWindowInDays=7)
-    eventually(lambda: cache.get_secret_string(secret_id) == "value" and bool(told), True)
-    assert set(told) == {secret_id}
+    eventually(lambda: cache.get_secret_string(secret_id) == "value" and bool(reported), True)
+    assert set(reported) == {secret_id}

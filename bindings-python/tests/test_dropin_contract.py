@@ -253,7 +253,7 @@ def test_a_config_changed_later_changes_nothing(service: Service) -> None:
     assert service.names() == [DESCRIBE, GET]
 
 
-def test_a_forced_refresh_tells_whether_it_worked(service: Service) -> None:
+def test_a_forced_refresh_returns_whether_it_worked(service: Service) -> None:
     cache = SecretCache(client=service)
     cache.get_secret_string("db")
     service.put("db", "v2", "value-2")

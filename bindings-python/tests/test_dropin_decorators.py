@@ -134,7 +134,9 @@ def test_the_secret_is_read_on_every_call(service: Service) -> None:
     assert service.names() == [DESCRIBE, GET, DESCRIBE, GET]
 
 
-@pytest.mark.ours_only("P20: told from methods by name alone, `upper(text)` takes its argument for self")
+@pytest.mark.ours_only(
+    "P20: distinguished from methods by name alone, `upper(text)` takes its argument for self"
+)
 def test_a_function_named_like_a_method_of_its_argument() -> None:
     @PLAIN
     def upper(secret: str, name: str) -> Any:

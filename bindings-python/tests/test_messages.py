@@ -63,7 +63,7 @@ def test_p10_an_endpoint_that_cannot_be_reached_is_named_with_the_reason() -> No
             assert url in str(error) and "refused" in str(error)
 
 
-def test_p10_a_failure_that_the_caller_is_told_is_not_logged_as_well(
+def test_p10_a_failure_that_the_caller_receives_is_not_logged_as_well(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = SecretCache(client=service)
@@ -170,7 +170,7 @@ def test_a_name_of_another_library_is_no_attribute(service: Service) -> None:
     assert not hasattr(DropIn, "__getattr__")
 
 
-def test_python_itself_tells_what_a_slip_should_have_been() -> None:
+def test_python_itself_suggests_what_a_slip_should_have_been() -> None:
     program = "import secretcache; secretcache.SecretCache(region_name='us-east-1').get_secret_strings('db')"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "Did you mean: 'get_secret_string'?" in ended.stderr

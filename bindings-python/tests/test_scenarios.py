@@ -143,19 +143,19 @@ class World:
         settings |= {name: config[key] for key, name in OTHERS.items() if key in config}
         self.store = Store(scenario["store"])
         self.cache = SecretCache(client=self.store, **settings)
-        self.told: list[str] = []
+        self.events: list[str] = []
         self.cache.on_new_version(
-            lambda event: self.tell(
+            lambda event: self.record(
                 "new_version", event.secret_id, event.old_version_id, event.new_version_id
             )
         )
-        self.cache.on_stale(lambda event: self.tell("stale", event.secret_id))
-        self.cache.on_error(lambda event: self.tell("error", event.secret_id, self.kind_of(event.error)))
+        self.cache.on_stale(lambda event: self.record("stale", event.secret_id))
+        self.cache.on_error(lambda event: self.record("error", event.secret_id, self.kind_of(event.error)))
 
-    def tell(self, *words: str) -> None:
+    def record(self, *words: str) -> None:
         """Record an event, unless it is recorded already."""
-        if (event := " ".join(words)) not in self.told:
-            self.told.append(event)
+        if (event := " ".join(words)) not in self.events:
+            self.events.append(event)
 
     def kind_of(self, exception: BaseException) -> str:
         """Return the kind of a failure; for a client's exception, the kind that the cache counts it as."""
@@ -270,8 +270,8 @@ class World:
 
     def take_events(self, expected: list[str]) -> None:
         """Compare the events since the last check; those of the background thread can be a moment late."""
-        eventually(lambda: list(self.told), expected)
-        self.told.clear()
+        eventually(lambda: list(self.events), expected)
+        self.events.clear()
 
     def check_stats(self, expected: dict[str, int]) -> None:
         """Compare counters."""

@@ -111,7 +111,7 @@ def test_a_secret_may_have_an_interval_of_its_own(asm: Any) -> None:
     assert cache.get_secret_string("idiomatic/slow") == "one"
 
 
-def test_events_tell_of_new_versions_and_errors(asm: Any) -> None:
+def test_events_report_new_versions_and_errors(asm: Any) -> None:
     first = asm.create_secret(Name="idiomatic/events", SecretString="one")["VersionId"]
     seen: list[Any] = []
     failed: list[Any] = []
@@ -133,16 +133,16 @@ def test_events_tell_of_new_versions_and_errors(asm: Any) -> None:
 def test_a_watched_secret_is_kept_fresh_without_being_read(asm: Any, own_client: bool) -> None:
     name = f"idiomatic/watched/{own_client}"
     asm.create_secret(Name=name, SecretString="one")
-    told: list[secretcache.NewVersion] = []
+    events: list[secretcache.NewVersion] = []
     with SecretCache(client=asm if own_client else None, refresh_interval=0.2) as cache:
-        cache.on_new_version(told.append)
+        cache.on_new_version(events.append)
         cache.get_secret_string(name)
         # It is not read again, so refreshes end after the first.
         eventually(lambda: cache.stats()["secrets"][0]["age_seconds"] > 0.5, True)
         with cache.watch(name) as watch:
             assert (watch.secret_id, repr(watch)) == (name, f'<secretcache.Watch of "{name}">')
             version = asm.put_secret_value(SecretId=name, SecretString="two")["VersionId"]
-            eventually(lambda: [event.new_version_id for event in told], [version])
+            eventually(lambda: [event.new_version_id for event in events], [version])
         watch.close()
         eventually(lambda: cache.stats()["secrets"][0]["age_seconds"] > 0.5, True)
 

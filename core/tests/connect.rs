@@ -219,7 +219,7 @@ fn a_login_that_is_truly_wrong_fails_in_time_and_without_hammering() {
 }
 
 #[test]
-fn test_n7_who_connects_after_the_refusals_is_told_what_was_refused() {
+fn test_n7_who_connects_after_the_refusals_learns_what_was_refused() {
     let world = Shared::new("v-0");
     world.with(|world| world.password = "changed behind our back".into());
     let cache = world.cache();
@@ -293,8 +293,8 @@ fn a_connection_is_outdated_once_another_version_is_known_to_work() {
 fn logins_are_counted_and_the_first_with_another_version_is_reported() {
     let world = Shared::new("v-0");
     let cache = world.cache();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&told);
+    let messages = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&messages);
     cache.on_event(move |event| {
         if let Event::FallbackLogin { .. } = event {
             sink.lock().unwrap().push(event.to_string());
@@ -309,8 +309,8 @@ fn logins_are_counted_and_the_first_with_another_version_is_reported() {
     (0..3).for_each(|_| connect());
     let logins = cache.stats().logins;
     assert_eq!((logins.accepted, logins.fallback_logins, logins.rejected), (4, 3, 1));
-    let told = told.lock().unwrap();
-    assert!(told.len() == 1 && told[0].contains("AWSPENDING version v-1"), "{told:?}");
+    let messages = messages.lock().unwrap();
+    assert!(messages.len() == 1 && messages[0].contains("AWSPENDING version v-1"), "{messages:?}");
 }
 
 #[test]

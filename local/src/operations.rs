@@ -176,7 +176,7 @@ impl<T> Done<T> {
         Self { output, changes, events: Vec::new() }
     }
 
-    fn telling(self, events: impl IntoIterator<Item = Event>) -> Self {
+    fn with_events(self, events: impl IntoIterator<Item = Event>) -> Self {
         Self { events: events.into_iter().collect(), ..self }
     }
 }

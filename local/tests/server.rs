@@ -330,15 +330,15 @@ fn the_handle_reports_what_happens_to_rotations() {
     let token = "11111111-1111-4111-8111-111111111111";
     let rotate = json!({"SecretId": "db", "RotationLambdaARN": function, "ClientRequestToken": token});
     assert_eq!(server.call("RotateSecret", rotate).0, 200);
-    let told = async {
+    let reported = async {
         while server.handle.events().len() < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    server.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), told).await }).unwrap();
+    server.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(30), reported).await }).unwrap();
     let events = server.handle.events();
     assert_eq!([events[0].event, events[1].event], [EventName::RotationStarted, EventName::RotationFailed]);
     assert_eq!(events[1].version_id, token);
-    let told = format!("{} {:?}", events[1], events[1]);
-    assert!(told.contains("--allow-host 192.0.2.7") && !told.contains("canary"), "{told}");
+    let text = format!("{} {:?}", events[1], events[1]);
+    assert!(text.contains("--allow-host 192.0.2.7") && !text.contains("canary"), "{text}");
 }

@@ -102,7 +102,7 @@ fn holders<'a>(current: &'a Document, next: &Document) -> Result<Vec<(&'a str, H
         new_user: next.username()?,
         new_password: next.password()?,
         host: current.field("host").unwrap_or_default(),
-        is_telling: is_telling(current)?,
+        is_distinctive: is_distinctive(current)?,
     };
     let mut found = Vec::new();
     if turn.password == turn.new_password {
@@ -119,7 +119,7 @@ fn holders<'a>(current: &'a Document, next: &Document) -> Result<Vec<(&'a str, H
 
 /// Whether the password is distinctive enough that another field would not contain it by chance. Passwords that people
 /// choose are words, names, years.
-fn is_telling(current: &Document) -> Result<bool, Error> {
+fn is_distinctive(current: &Document) -> Result<bool, Error> {
     let password = current.password()?;
     let kinds: [fn(char) -> bool; 4] =
         [|c| c.is_lowercase(), |c| c.is_uppercase(), |c| c.is_numeric(), |c| !c.is_alphanumeric()];
@@ -135,14 +135,14 @@ struct Turn {
     new_user: Zeroizing<String>,
     new_password: Zeroizing<String>,
     host: Zeroizing<String>,
-    is_telling: bool,
+    is_distinctive: bool,
 }
 
 impl Turn {
     fn held(&self, name: &str, value: &str) -> Option<Held> {
         let name = name.to_ascii_lowercase();
         let is_named_so = ["pass", "pwd"].iter().any(|part| name.contains(part));
-        if value == self.password.as_str() && (is_named_so || self.is_telling) {
+        if value == self.password.as_str() && (is_named_so || self.is_distinctive) {
             return Some(Held::MadeAnew(self.new_password.clone()));
         }
         if value == self.user.as_str() && name.contains("user") {
@@ -159,7 +159,7 @@ impl Turn {
 
     /// Whether a value contains the password, in any form.
     fn is_in(&self, value: &str) -> bool {
-        if self.is_telling {
+        if self.is_distinctive {
             return occurs_in(value, &self.password);
         }
         // A common word counts only right after a label like `password`.

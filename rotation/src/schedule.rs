@@ -129,7 +129,7 @@ impl Schedule {
         if hours > step {
             return Err(invalid(expression, &format!("its window of {hours} h runs into the next one")));
         }
-        // If the interval in hours does not divide a day, windows wander, so only the running schedule can tell.
+        // If the interval in hours does not divide a day, windows wander, so only the running schedule shows it.
         if latest_start + hours > 24 {
             return Err(invalid(
                 expression,

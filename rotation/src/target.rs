@@ -82,7 +82,7 @@ pub trait Target: Debug + Send + Sync {
         Box::pin(async { Ok(Lock::Unsupported) })
     }
 
-    /// Reports obstacles to a rotation, as far as the resource can tell. Changes nothing, and logs in once, with a
+    /// Reports obstacles to a rotation, as far as the resource shows them. Changes nothing, and logs in once, with a
     /// credential that must work.
     fn diagnose<'a>(&'a self, requirements: Requirements<'a>) -> BoxFuture<'a, Result<Diagnosis, Error>> {
         let _ = requirements;

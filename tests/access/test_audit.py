@@ -225,8 +225,8 @@ def test_only_reading_calls_are_made(
     audit(counted.url, "--save", str(saved))
     assert all(name.startswith(("Get", "List", "Describe")) for name in counted.calls), counted.calls
     assert "GetSecretValue" not in counted.calls and "BatchGetSecretValue" not in counted.calls
-    told = json.loads(saved.read_text())["Calls"]
-    assert {name.split(":")[1]: count for name, count in told.items()} == dict(counted.calls)
+    counts = json.loads(saved.read_text())["Calls"]
+    assert {name.split(":")[1]: count for name, count in counts.items()} == dict(counted.calls)
     # Shared data is read once.
     secrets = len(json.loads(saved.read_text())["Secrets"])
     assert counted.calls["GetResourcePolicy"] == counted.calls["DescribeSecret"] == secrets
@@ -452,7 +452,7 @@ def test_only_the_checks_that_are_asked_for_are_made(bad_account: Account) -> No
     assert ran.status == 2 and "no check is called keys" in ran.err
 
 
-def test_from_inside_tells_where_the_name_resolves_or_that_it_does_not(good_account: Account) -> None:
+def test_from_inside_reports_where_the_name_resolves_or_that_it_does_not(good_account: Account) -> None:
     report = audit(good_account.url, "--from-inside")
     missing = {it["Permission"] for it in report["NotChecked"]}
     found = ids(report)

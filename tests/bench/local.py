@@ -95,7 +95,7 @@ def timed(client: Client, seconds: float, operation: str, *parameters: dict) -> 
     return took
 
 
-def told(took: list[float]) -> str:
+def summary(took: list[float]) -> str:
     """Format requests per second and the 99th percentile."""
     p99 = statistics.quantiles(took, n=100)[98]
     return f"{len(took) / sum(took):,.0f}/s, p99 {p99 * 1e3:,.2f} ms"
@@ -124,14 +124,14 @@ def measure(name: str, command: list[str], secrets: int, seconds: float) -> dict
             "start, to the first answer": f"{min(starts) * 1e3:,.0f} ms",
             "memory when empty": f"{empty:,.0f} MB",
             f"memory with {secrets:,} secrets": f"{full:,.0f} MB",
-            "GetSecretValue": told(timed(client, seconds, "GetSecretValue", *reads)),
-            "ListSecrets, a page of 100": told(timed(client, seconds, "ListSecrets", {"MaxResults": 100})),
+            "GetSecretValue": summary(timed(client, seconds, "GetSecretValue", *reads)),
+            "ListSecrets, a page of 100": summary(timed(client, seconds, "ListSecrets", {"MaxResults": 100})),
         }
         # A separate process lists, so that this one only reads.
         listing = [sys.executable, __file__, "--list", str(server.port), "--seconds", str(seconds + 1)]
         with subprocess.Popen(listing) as lister:
             time.sleep(0.5)
-            figures["GetSecretValue while another client lists"] = told(
+            figures["GetSecretValue while another client lists"] = summary(
                 timed(client, seconds, "GetSecretValue", *reads)
             )
             lister.wait()

@@ -23,7 +23,7 @@ FLEET = 10_000
 NOISE = 1.02
 """The largest ratio between two samples of the same behaviour."""
 OFFICIAL = "both permissions"
-TOLD = ("schedule told", "schedule told, one secret")
+KNOWN = ("schedule known", "schedule known, one secret")
 USUAL = 0.15
 """Targets relative to AWS's library: staleness p99 after rotations at a usual time and, in `CALLS`, the calls."""
 CALLS = 1.05
@@ -64,11 +64,11 @@ def run(processes: int) -> list[Row]:
 def figures(rows: list[Row]) -> list[Figure]:
     """Compare staleness and calls of processes with all ten secrets with the official library at the same interval."""
     found = []
-    for row in (row for row in rows if row["fleet"] == FLEET and row["access"] not in (OFFICIAL, TOLD[1])):
+    for row in (row for row in rows if row["fleet"] == FLEET and row["access"] not in (OFFICIAL, KNOWN[1])):
         other = official(rows, row)
-        told = row["access"] == TOLD[0]
+        is_known = row["access"] == KNOWN[0]
         where = f"simulated month, {row['access']}, interval {row['ttl']} s"
-        if told:
+        if is_known:
             where += f", {HABITS[row['habit']][0]}"
         calls = row["calls"] / other["calls"]
         detail = f"${row['dollars']:,.0f} for {FLEET:,} processes, theirs ${other['dollars']:,.0f}"
@@ -76,9 +76,9 @@ def figures(rows: list[Row]) -> list[Figure]:
         for kind in ("scheduled", "unscheduled"):
             mine, theirs = row["staleness"][kind]["p99"], other["staleness"][kind]["p99"]
             target, detail = NOISE, f"{mine:.1f} s, theirs {theirs:.0f} s"
-            if told and kind == "scheduled" and row["habit"] == "regular":
+            if is_known and kind == "scheduled" and row["habit"] == "regular":
                 target = USUAL
-            elif told and kind == "scheduled":
+            elif is_known and kind == "scheduled":
                 detail += "; a tenth is beyond this budget, see simulation.md"
             what = f"{where}: staleness after {kind} rotations, p99 against 1.2.0"
             found.append(Figure(what, mine / theirs, target, detail=detail))
@@ -141,7 +141,7 @@ def report(rows: list[Row]) -> str:
         head = ["interval", "processes with", "schedule", "calls", "scheduled p99", "unscheduled p99"]
         lines = [[*head, "least scheduled p99"] if habit == "anywhere" else head]
         for row in rows:
-            if row["habit"] == habit and row["fleet"] == FLEET and row["access"] in TOLD:
+            if row["habit"] == habit and row["fleet"] == FLEET and row["access"] in KNOWN:
                 lines += by_schedule(row, official(rows, row))
         parts.append(markdown(lines))
         if habit == "anywhere":
@@ -154,7 +154,7 @@ def by_schedule(row: Row, other: Row) -> list[list[str]]:
     lines = []
     for mine, theirs in zip(row["calls_of"], other["calls_of"], strict=True):
         name = mine["schedule"]
-        line = [f"{row['ttl']} s", "one secret" if row["access"] == TOLD[1] else "ten secrets", name]
+        line = [f"{row['ttl']} s", "one secret" if row["access"] == KNOWN[1] else "ten secrets", name]
         line.append(f"{mine['calls'] / theirs['calls']:.3f}")
         for kind in ("scheduled", "unscheduled"):
             ours, its = (each["staleness"][f"{kind}, {name}"]["p99"] for each in (row, other))
@@ -182,9 +182,9 @@ def markdown(lines: list[list[str]]) -> str:
 
 WIDTH, PANEL, LEFT, TOP = 960, 380, 70, 90
 SERIES = {
-    "schedule told": ("ours, schedule told", "#2f7d4f"),
-    "schedule told, one secret": ("the same, one secret each", "#5f9fb4"),
-    "no schedule told": ("ours, no schedule told", "#8bbf9f"),
+    "schedule known": ("ours, schedule known", "#2f7d4f"),
+    "schedule known, one secret": ("the same, one secret each", "#5f9fb4"),
+    "no schedule known": ("ours, no schedule known", "#8bbf9f"),
     "GetSecretValue alone": ("ours, GetSecretValue alone", "#b9a44c"),
     OFFICIAL: ("AWS's library 1.2.0", "#c62828"),
 }

@@ -118,8 +118,8 @@ def main() -> None:
         for phase in report.phases.values():
             phase.waits = sorted(round(wait, 5) for wait in phase.waits)
         phases = {phase: vars(seen) for phase, seen in report.phases.items()}
-        told = {"name": name, "phases": phases, "rejected": cache.stats()["logins"]["rejected"]}
-        print(json.dumps(told), file=report_to, flush=True)
+        output = {"name": name, "phases": phases, "rejected": cache.stats()["logins"]["rejected"]}
+        print(json.dumps(output), file=report_to, flush=True)
         os._exit(0)  # does not close the pools
 
     threading.Thread(target=listen, daemon=True).start()

@@ -66,13 +66,13 @@ def test_nobody_notices_a_rotation(runs: dict[str, Future[Run]], server: str) ->
     for report in run.reports:
         report["phases"].pop("start")
         seen = report["phases"].values()
-        told = {phase: seen | {"waits": seen["waits"][-9:]} for phase, seen in report["phases"].items()}
-        assert not any(phase["failures"] for phase in seen), (report["name"], told)
+        phases = {phase: seen | {"waits": seen["waits"][-9:]} for phase, seen in report["phases"].items()}
+        assert not any(phase["failures"] for phase in seen), (report["name"], phases)
         # A rotation by our engine can be so short that it falls between two connections.
-        assert sum(phase["connects"] for phase in seen), (report["name"], told)
+        assert sum(phase["connects"] for phase in seen), (report["name"], phases)
         sums = {what: sum(phase[what] for phase in seen) for what in ("refused", "refused_late", "calls")}
-        assert sums["refused_late"] <= run.rotations, (report["name"], told)
-        assert sums["refused"] <= run.rotations * (1 + run.workers), (report["name"], told)
-        assert sums["calls"] <= run.rotations * CALLS, (report["name"], told)
+        assert sums["refused_late"] <= run.rotations, (report["name"], phases)
+        assert sums["refused"] <= run.rotations * (1 + run.workers), (report["name"], phases)
+        assert sums["calls"] <= run.rotations * CALLS, (report["name"], phases)
     # The caches know of every refusal that the server counted: no driver retries on its own.
     assert run.refused == sum(report["rejected"] for report in run.reports)

@@ -66,7 +66,7 @@ def test_a_function_without_configuration_names_the_choices(house):
         house.function().invoke(GOOD)
 
 
-def test_an_engine_that_nothing_tells_is_named_with_its_values(house):
+def test_the_error_for_an_unknown_engine_lists_the_engines(house):
     house.create("db", {"host": "127.0.0.1", "port": 1521, "username": "a", "password": "canary"})
     function = house.function(SECRETCACHE_STRATEGY="single-user", SECRETCACHE_TLS="off")
     with pytest.raises(FunctionError, match='no "engine".*postgres, aurora-postgresql, mysql'):

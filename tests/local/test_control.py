@@ -65,7 +65,7 @@ def test_a_clock_stops_exactly_at_the_time_that_was_asked_for(endpoint, control)
 
 def test_moments_and_lengths_of_time_that_cannot_be(endpoint, control):
     before = control("GET", "clock")["now"]
-    for path, body, told in [
+    for path, body, reason in [
         ("clock", {"at": -1}, "1970 and 9999"),
         ("clock", {"at": 1e30}, "1970 and 9999"),
         ("clock", {"advance_seconds": -1e12, "freeze": True}, "1970 and 9999"),
@@ -75,7 +75,7 @@ def test_moments_and_lengths_of_time_that_cannot_be(endpoint, control):
         ("faults", {"effect": {"error": {"type": "X\r\nY"}}}, "name such as"),
     ]:
         status, refusal = control("POST", path, **body)
-        assert status == 400 and told in refusal["error"], (body, refusal)
+        assert status == 400 and reason in refusal["error"], (body, refusal)
     after = control("GET", "clock")
     assert not after["frozen"] and 0 <= after["now"] - before < 60
     control("POST", "clock", at=0)

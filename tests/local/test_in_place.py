@@ -251,7 +251,7 @@ def test_a_data_file_keeps_what_it_has_of_the_seed(run, seed, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "message"),
     [
         (
             "seed.json",
@@ -275,11 +275,11 @@ def test_a_data_file_keeps_what_it_has_of_the_seed(run, seed, tmp_path):
         ),
     ],
 )
-def test_mistakes_in_a_seed_are_reported_without_values(tmp_path, name, text, told):
+def test_mistakes_in_a_seed_are_reported_without_values(tmp_path, name, text, message):
     (file := tmp_path / name).write_text(text)
     command = [binary(), "local", "--port", "0", "--seed", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    assert done.returncode == 1 and name in done.stderr and told in done.stderr, done.stderr
+    assert done.returncode == 1 and name in done.stderr and message in done.stderr, done.stderr
     assert "canary" not in done.stderr
 
 

@@ -125,14 +125,14 @@ def test_a_rotation_is_clicked_through(run, page):
         names = ("createSecret", "setSecret", "testSecret", "finishSecret")
         assert steps == [[name, "done"] for name in names]
         history = "\n".join(shown.rows("#history li"))
-        for told in (
+        for entry in (
             "RotationStarted",
             "AWSPENDING to ",
             "createSecret done",
             "AWSCURRENT from ",
             "AWSPREVIOUS to ",
         ):
-            assert told in history, history
+            assert entry in history, history
         assert "RotationSucceeded" in shown.text("announcer") or "done" in shown.text("announcer")
         assert any("RotateSecret" in row and row.endswith("ok") for row in shown.rows("#requests li"))
 

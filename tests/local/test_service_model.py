@@ -192,8 +192,8 @@ def test_every_constraint_on_every_parameter_is_checked(endpoint, operation):
 
 def test_the_table_of_the_endpoint_is_that_of_the_model():
     path = ROOT / "local" / "src" / "model.json"
-    told = "python tests/local/model_table.py > local/src/model.json"
-    assert path.read_text() == model_table.table(), told
+    command = "python tests/local/model_table.py > local/src/model.json"
+    assert path.read_text() == model_table.table(), command
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,10 @@ def test_an_export_over_https_verifies_the_certificate(run, files):
 
 
 @pytest.mark.parametrize(
-    ("is_authority", "told"),
+    ("is_authority", "message"),
     [(False, ""), (True, "basicConstraints=CA:FALSE"), (None, "no certificate in it")],
 )
-def test_an_export_trusts_a_self_signed_certificate_or_says_why_not(run, tmp_path, is_authority, told):
+def test_an_export_trusts_a_self_signed_certificate_or_says_why_not(run, tmp_path, is_authority, message):
     certificate, key = (str(tmp_path / name) for name in ["cert.pem", "key.pem"])
     made = [
         "openssl",
@@ -75,7 +75,7 @@ def test_an_export_trusts_a_self_signed_certificate_or_says_why_not(run, tmp_pat
     trusted = key if is_authority is None else certificate
     command = [binary(), "local", "export", "--endpoint-url", endpoint.url, "--ca-file", trusted]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert done.returncode == (1 if told else 0) and told in done.stderr, done.stderr
+    assert done.returncode == (1 if message else 0) and message in done.stderr, done.stderr
 
 
 def test_the_fixture_serves_https(files, monkeypatch):
@@ -89,7 +89,7 @@ def test_the_fixture_serves_https(files, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("certificate", "key", "told"),
+    ("certificate", "key", "message"),
     [
         ("server.pem", "ca.key", "server.pem"),
         ("missing.pem", "server.key", "missing.pem"),
@@ -97,13 +97,13 @@ def test_the_fixture_serves_https(files, monkeypatch):
         ("server.pem", "ca.pem", "ca.pem"),
     ],
 )
-def test_unusable_files_are_reported(files, certificate, key, told):
+def test_unusable_files_are_reported(files, certificate, key, message):
     arguments = ["--tls-cert", str(files / certificate), "--tls-key", str(files / key)]
     done = subprocess.run(
         [binary(), "local", "--port", "0", *arguments], capture_output=True, text=True, timeout=10
     )
     assert done.returncode == 1
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_a_certificate_needs_its_key(files):

@@ -182,8 +182,8 @@ class Desk:
         """Run the command, without TLS if it connects to a resource."""
         command = [COMMAND, *arguments]
         if arguments[0] in {"rotate", "status", "recover", "adopt", "revoke-previous"}:
-            is_told = {"--config", "--ca-file", "--no-tls", "--due", "--help"} & set(arguments)
-            command += [] if is_told else ["--no-tls"]
+            is_set = {"--config", "--ca-file", "--no-tls", "--due", "--help"} & set(arguments)
+            command += [] if is_set else ["--no-tls"]
         variables = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **self.endpoint.environment}
         done = subprocess.run(
             command, env=variables | environment, capture_output=True, text=True, timeout=120

@@ -28,7 +28,7 @@ def problems(done) -> str:
 
 def test_the_steps_are_reported_and_nothing_happens(desk, server):
     server = server("postgres-16")
-    name = desk.store("db", server.user("told"))
+    name = desk.store("db", server.user("dry_run"))
     done = look(desk, name, "--strategy", "single-user")
     assert done.status == 0, done.err
     assert done.json["Findings"] == [] and done.json["Server"].startswith("PostgreSQL 16")
@@ -38,7 +38,7 @@ def test_the_steps_are_reported_and_nothing_happens(desk, server):
         "testSecret",
         "finishSecret",
     ]
-    assert server.logs_in("told", FIRST)
+    assert server.logs_in("dry_run", FIRST)
     text = desk.run("rotate", name, "--dry-run", "--strategy", "single-user").out
     assert "nothing was changed" in text and "No obstacle found" in text
     # The rotation does what the dry run said.

@@ -479,25 +479,25 @@ def test_a_failure_is_as_documented_and_leads_out(
     with failure.meanwhile():
         for command in failure.commands:
             done, as_json = desk.run(*command), desk.run(*command, "--json")
-            told = f"{command}: {done.status}: {done.out}{done.err}{as_json.out}"
-            assert done.status == as_json.status == row.status, told
+            output = f"{command}: {done.status}: {done.out}{done.err}{as_json.out}"
+            assert done.status == as_json.status == row.status, output
             error = as_json.json.get("error") if isinstance(as_json.json, dict) else None
             fails = row.status in {1, 2} or row.kinds
-            assert bool(error) == bool(fails), told
+            assert bool(error) == bool(fails), output
             if error:
-                assert error["status"] == row.status and error["message"], told
-                assert error.get("kind") in (row.kinds or [None]), told
+                assert error["status"] == row.status and error["message"], output
+                assert error.get("kind") in (row.kinds or [None]), output
                 name = failure.name or (command[1] if row.status == 1 else "")
-                assert name in error["message"] + json.dumps(as_json.json), told
+                assert name in error["message"] + json.dumps(as_json.json), output
             next_one = error.get("run") if error else advised(done)
             expected = shlex.join(["secretcache", *command]) if row.run == "the same command" else row.run
             if not row.run:
-                assert not (error and next_one), told
+                assert not (error and next_one), output
             elif row.run.startswith("a statement"):
-                assert next_one, told
+                assert next_one, output
             else:
                 words = shlex.split(next_one or "")
-                assert all(word in words for word in shlex.split(expected)), told
+                assert all(word in words for word in shlex.split(expected)), output
     # Commands whose failures have no advice are skipped.
     for command in failure.commands if failure.name and row.run else []:
         if what == "the resource cannot be reached":

@@ -56,8 +56,8 @@ def test_a_dry_run_that_could_not_log_in_cannot_tell_which_strategy_fits(desk, s
         assert done.status == 4, done.err
         assert last.startswith("Cannot tell which strategy fits: ") and reason in last
         assert "neither" not in done.out and "its resource" not in done.out
-        told = desk.run("rotate", name, "--dry-run", "--json").json["Recommendation"]
-        assert told["IsKnown"] is False and reason in told["Reason"]
+        recommendation = desk.run("rotate", name, "--dry-run", "--json").json["Recommendation"]
+        assert recommendation["IsKnown"] is False and reason in recommendation["Reason"]
     dual = desk.run("rotate", wrong, "--dry-run", "--strategy", "dual-password")
     assert "one password per user" not in dual.out
 

@@ -127,7 +127,7 @@ def test_a_dry_run_makes_no_key(desk, keys, provider, name):
     assert set(keys.keys) == {"key-0", "key-1"}
 
 
-def test_status_tells_which_key_works(desk, keys, provider, name):
+def test_status_reports_which_key_works(desk, keys, provider, name):
     assert desk.run("rotate", name, *provider).status == 0
     done = desk.run("status", name, *provider, "--json")
     assert done.status == 0 and done.json["Verdict"]["Health"] == "Good", done.out

@@ -167,7 +167,7 @@ def test_two_that_recover_at_once(desk, server):
     name, lost = strand(desk, server, "recovered_twice")
     with ThreadPoolExecutor(2) as pool:
         done = list(pool.map(lambda _: desk.run("recover", name), range(2)))
-    # The slower one can find that the labels moved, and tell the operator to retry.
+    # The slower one can find that the labels moved, and advise the operator to retry.
     assert sorted(each.status for each in done)[0] == 0
     assert {each.status for each in done} <= {0, 3}, [each.err for each in done]
     assert desk.labels(name)["AWSCURRENT"] == lost

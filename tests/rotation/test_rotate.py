@@ -108,14 +108,14 @@ def test_two_that_run_at_once_make_one_rotation(desk, server):
 
 def test_the_engine_follows_from_the_port_or_an_option(desk, server):
     server = server("redis")
-    fields = server.user("untold", masterarn=desk.store("master", server.admin()))
+    fields = server.user("no_engine", masterarn=desk.store("master", server.admin()))
     del fields["engine"]
     name = desk.store("db", fields)
     lost = desk.run("rotate", name, "--strategy", "dual-password")
     assert lost.status == 2
     assert '"engine"' in lost.err and "aurora-postgresql" in lost.err
-    told = desk.run("rotate", name, "--strategy", "dual-password", "--engine", "redis")
-    assert told.status == 0, told.err
+    rotated = desk.run("rotate", name, "--strategy", "dual-password", "--engine", "redis")
+    assert rotated.status == 0, rotated.err
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_a_secret_with_a_function_of_ones_own_is_taken_over(service, server):
     assert desk.run("adopt", name, "--strategy", "alternating-users", "--json").json["Function"] is None
 
 
-def test_the_name_of_a_template_tells_the_strategy_and_its_rotation_goes_on_by_hand(service, server):
+def test_the_name_of_a_template_sets_the_strategy_and_its_rotation_goes_on_by_hand(service, server):
     desk, service = service
     server = server("postgres-16")
     name = prepared(desk, server, "by_template")

@@ -199,14 +199,14 @@ fn no_file_knows_the_machine_it_was_written_on() {
     let here = root().display().to_string();
     let marks =
         [["/ho", "me/"].concat(), ["/Us", "ers/"].concat(), ["/ro", "ot/"].concat(), format!("{here}/")];
-    let telling: Vec<_> = texts()
+    let found: Vec<_> = texts()
         .flat_map(|(file, text)| {
             let lines = text.lines().enumerate();
             let lines = lines.filter(|(_, line)| marks.iter().any(|mark| begins_a_path(line, mark)));
             lines.map(|(number, line)| format!("{file}:{}: {line}", number + 1)).collect::<Vec<_>>()
         })
         .collect();
-    assert!(telling.is_empty(), "{telling:#?}");
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 /// Checks whether a path in the line begins with the mark, outside another path or a URL.

@@ -146,13 +146,14 @@ async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> 
 }
 
 /// Waits for the first event that `look` accepts. Listeners can be called after the read has returned.
-fn wait_for<T>(told: &Receiver<Event>, look: impl FnMut(Event) -> Option<T>) -> T {
-    iter::from_fn(|| told.recv_timeout(LONG).ok()).find_map(look).expect("the event comes")
+fn wait_for<T>(events: &Receiver<Event>, look: impl FnMut(Event) -> Option<T>) -> T {
+    iter::from_fn(|| events.recv_timeout(LONG).ok()).find_map(look).expect("the event comes")
 }
 
 /// Returns the text of all pending events about replicas.
-fn replicas(told: &Receiver<Event>) -> Vec<String> {
-    told.try_iter()
+fn replicas(events: &Receiver<Event>) -> Vec<String> {
+    events
+        .try_iter()
         .filter(|event| matches!(event, Event::Replica { .. }))
         .map(|event| event.to_string())
         .collect()
@@ -162,16 +163,16 @@ fn replicas(told: &Receiver<Event>) -> Vec<String> {
 async fn a_region_that_is_down_from_the_start_is_replaced_and_comes_back_by_itself() {
     let world = World::start().await;
     world.relay.cut();
-    let (cache, told) = world.cache();
+    let (cache, events) = world.cache();
     let secret = cache.get("db").await.unwrap();
     assert_eq!(secret.string().unwrap(), "v1");
     assert!(secret.arn().unwrap().contains(":us-east-1:"), "the secret is the same one");
-    let text = wait_for(&told, |event| matches!(event, Event::Replica { .. }).then(|| event.to_string()));
+    let text = wait_for(&events, |event| matches!(event, Event::Replica { .. }).then(|| event.to_string()));
     assert!(text.starts_with("secret \"db\" is read from its replica in eu-west-1: "), "{text}");
     assert!(text.contains(&world.relay.url), "{text}");
     world.put("v2", "AWSCURRENT").await;
     until("the new version comes from the replica", async || read(&cache).await == "v2").await;
-    assert_eq!(replicas(&told), [""; 0], "reported once");
+    assert_eq!(replicas(&events), [""; 0], "reported once");
     assert!(cache.stats().replica_reads >= 2);
 
     world.relay.restore().await;
@@ -185,11 +186,11 @@ async fn a_region_that_is_down_from_the_start_is_replaced_and_comes_back_by_itse
         }
     })
     .await;
-    assert_eq!(replicas(&told), [""; 0]);
+    assert_eq!(replicas(&events), [""; 0]);
     world.relay.cut();
     until("another outage is reported", async || {
         read(&cache).await;
-        replicas(&told).len() == 1
+        replicas(&events).len() == 1
     })
     .await;
 }
@@ -201,7 +202,7 @@ async fn a_region_that_hangs_costs_one_read_the_bound() {
         world.create(name).await;
     }
     let arn = world.create("d").await;
-    let (cache, _told) = listening(world.builder().backoff(long_pauses()));
+    let (cache, _events) = listening(world.builder().backoff(long_pauses()));
     world.spoil("us-east-1", Effect::Hang).await;
     assert_eq!(read(&cache).await, "v1");
     let calls = cache.stats().api_calls["GetSecretValue"];
@@ -226,7 +227,7 @@ async fn a_replica_that_is_behind_moves_nothing_back() {
     let world = World::start().await;
     world.handle.advance(Duration::from_secs(3_600));
     world.put("v2", "AWSCURRENT").await;
-    let (cache, told) = world.cache();
+    let (cache, events) = world.cache();
     assert_eq!(read(&cache).await, "v2");
     world.spoil("eu-west-1", Effect::Stale { seconds: 1_800.0 }).await;
     world.spoil("us-east-1", broken()).await;
@@ -236,7 +237,7 @@ async fn a_replica_that_is_behind_moves_nothing_back() {
     })
     .await;
     assert_eq!(cache.stats().replica_reads, 0);
-    let behind = wait_for(&told, |event| match event {
+    let behind = wait_for(&events, |event| match event {
         Event::Error { error, .. } if error.message().contains("not newer") => Some(error),
         _ => None,
     });
@@ -257,7 +258,7 @@ async fn a_replica_that_is_behind_moves_nothing_back() {
 #[tokio::test]
 async fn a_refusal_is_an_answer() {
     let world = World::start().await;
-    let (cache, _told) = world.cache();
+    let (cache, _events) = world.cache();
     world.spoil("us-east-1", Effect::Deny).await;
     assert_eq!(cache.get("db").await.unwrap_err().kind(), ErrorKind::AccessDenied);
     assert_eq!(cache.get("missing").await.unwrap_err().kind(), ErrorKind::SecretNotFound);
@@ -267,7 +268,7 @@ async fn a_refusal_is_an_answer() {
 #[tokio::test]
 async fn without_any_region_the_last_known_value_stays_and_the_error_names_both() {
     let world = World::start().await;
-    let (cache, _told) = world.cache();
+    let (cache, _events) = world.cache();
     assert_eq!(read(&cache).await, "v1");
     world.relay.cut();
     world.spoil("eu-west-1", Effect::Throttle).await;
@@ -313,7 +314,7 @@ async fn what_is_prefetched_comes_from_replicas_too() {
     let world = World::start().await;
     world.create("other").await;
     world.relay.cut();
-    let (cache, _told) = listening(world.builder());
+    let (cache, _events) = listening(world.builder());
     assert!(cache.prefetch(["db", "other"]).await.unwrap().is_empty());
     assert_eq!(cache.stats().replica_reads, 2);
 }
@@ -324,7 +325,7 @@ async fn a_login_through_a_rotation_finds_its_version_at_the_replica() {
     let world = World::start().await;
     world.client.update_secret().secret_id("db").secret_string(login("p1")).send().await.unwrap();
     world.spoil("us-east-1", broken()).await;
-    let (cache, _told) = listening(world.builder());
+    let (cache, _events) = listening(world.builder());
     let accepted = Arc::new(Mutex::new("p1".to_owned()));
     let log_in = async || {
         let accepted = Arc::clone(&accepted);

@@ -68,7 +68,7 @@ struct World {
     logins: Vec<String>,
     /// Steps scheduled for later, each with its time.
     later: Vec<(Now, Step)>,
-    told: Arc<Mutex<Vec<Event>>>,
+    events: Arc<Mutex<Vec<Event>>>,
 }
 
 type Got = Result<Value, Error>;
@@ -89,8 +89,8 @@ impl World {
         config.max_size = given.max_size.unwrap_or(config.max_size);
         config.stale_on_denied = given.stale_on_denied.unwrap_or(config.stale_on_denied);
         let cache = Cache::new(config, 7).unwrap();
-        let told = Arc::<Mutex<Vec<Event>>>::default();
-        let inbox = Arc::clone(&told);
+        let events = Arc::<Mutex<Vec<Event>>>::default();
+        let inbox = Arc::clone(&events);
         cache.listen(Arc::new(move |event| inbox.lock().unwrap().push(event.clone())));
         Self {
             cache,
@@ -103,7 +103,7 @@ impl World {
             resource: Resource::default(),
             logins: Vec::new(),
             later: Vec::new(),
-            told,
+            events,
         }
     }
 
@@ -183,10 +183,11 @@ impl World {
                 return Err(format!("{logged_in:?}, {called:?}"));
             }
         } else if let Some(expected) = &step.events {
-            let told = std::mem::take(&mut *self.told.lock().unwrap());
+            let events = std::mem::take(&mut *self.events.lock().unwrap());
             let mut seen = BTreeSet::new();
-            let told: Vec<_> = told.iter().map(short).filter(|event| seen.insert(event.clone())).collect();
-            same(&told, expected)?;
+            let events: Vec<_> =
+                events.iter().map(short).filter(|event| seen.insert(event.clone())).collect();
+            same(&events, expected)?;
         } else if let Some(expected) = &step.stats {
             let stats = self.cache.stats(self.now);
             for (name, expected) in expected {

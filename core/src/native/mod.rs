@@ -13,7 +13,7 @@
 //!    program's own; `locked` keeps its values out of swap.
 //! 7. `threads` starts our threads: those of `runtime`, for asynchronous work, of which a `task` is one piece; those of
 //!    `pool`, for blocking calls of bindings; and `event_thread`, which calls their listeners.
-//! 8. `listeners` get the events, `log` limits the warnings, and `clock` tells the time.
+//! 8. `listeners` get the events, `log` limits the warnings, and `clock` reads the time.
 
 mod aws;
 mod brakes;

@@ -51,13 +51,13 @@ fn once_one_reader_has_waited_in_vain_the_others_get_the_last_known_value_at_onc
     time.pass(2);
     let secret = time.cache.give_up("db", permit.selector(), &waiter, time.now).unwrap();
     assert_eq!(secret.string().unwrap(), "one");
-    assert_eq!(time.told(), ["stale"]);
+    assert_eq!(time.take_events(), ["stale"]);
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
     time.pass(60);
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"), "one wait per request is enough");
     permit.complete(answer("v2", "two"), time.now);
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "two"));
-    assert_eq!(time.told(), ["new_version v1 v2"]);
+    assert_eq!(time.take_events(), ["new_version v1 v2"]);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn readers_who_never_stop_reading_do_not_wait_for_a_slow_refresh_beyond_the_grac
         time.pass_for(Duration::from_millis(100));
         assert!(matches!(time.read("db"), Read::Hit(_)), "a reader was made to wait");
     }
-    assert_eq!(time.told(), ["stale"]);
+    assert_eq!(time.take_events(), ["stale"]);
     drop(permit);
 }
 

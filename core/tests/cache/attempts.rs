@@ -303,7 +303,7 @@ fn logins_are_counted_and_those_with_another_version_reported_once() {
         let logins = time.cache.stats(time.now).logins;
         assert_eq!((logins.accepted, logins.fallback_logins, logins.rejected), (round, 0, 0));
     }
-    assert!(time.told().is_empty(), "the current version needs no event");
+    assert!(time.take_events().is_empty(), "the current version needs no event");
 
     let mut refused = attempt(&time, &Stage::ALL);
     is_refused(&mut refused, &time);
@@ -316,7 +316,7 @@ fn logins_are_counted_and_those_with_another_version_reported_once() {
     another.accepted(&pending);
     let logins = time.cache.stats(time.now).logins;
     assert_eq!((logins.accepted, logins.fallback_logins, logins.rejected), (4, 2, 1));
-    assert_eq!(time.told().iter().filter(|told| told.contains("FallbackLogin")).count(), 1);
+    assert_eq!(time.take_events().iter().filter(|event| event.contains("FallbackLogin")).count(), 1);
     another.rejected(&pending, Stage::Pending, time.now);
     assert_eq!(time.cache.stats(time.now).logins.rejected, 2);
 }

@@ -146,8 +146,8 @@ fn what_a_cache_gives_out_shows_no_value() {
     let now = Now::default().plus(Duration::from_secs(1_000));
     let config = Config { stale_on_denied: false, ..Config::default() };
     let cache = Cache::new(config, 7).unwrap();
-    let told = Arc::<Mutex<Vec<Event>>>::default();
-    let inbox = Arc::clone(&told);
+    let events = Arc::<Mutex<Vec<Event>>>::default();
+    let inbox = Arc::clone(&events);
     cache.listen(Arc::new(move |event| inbox.lock().unwrap().push(event.clone())));
 
     let lookup = cache.lookup("db", Selector::CURRENT, now);
@@ -184,11 +184,11 @@ fn what_a_cache_gives_out_shows_no_value() {
     cage.debug("Lookup::Failed", &cache.lookup("db", Selector::CURRENT, late));
     cage.debug("Stats", &cache.stats(late));
     cage.debug("OwnedSelector", &OwnedSelector::from(Selector::CURRENT));
-    for event in &*told.lock().unwrap() {
+    for event in &*events.lock().unwrap() {
         cage.debug("Event", event);
         cage.0.push(("Event's Display".to_owned(), event.to_string()));
     }
-    assert!(told.lock().unwrap().len() >= 2);
+    assert!(events.lock().unwrap().len() >= 2);
     cage.check();
 }
 

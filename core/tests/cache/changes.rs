@@ -88,7 +88,7 @@ fn n14_an_eviction_costs_its_own_entry_and_few_others() {
 }
 
 #[test]
-fn a_value_tells_how_long_it_may_be_handed_out_again() {
+fn a_value_says_how_long_it_may_be_handed_out_again() {
     let (cache, counters) = counted(Config::default());
     let now = start();
     put(&cache, "db", "v-1", now);

@@ -70,7 +70,7 @@ fn readers_of_a_value_in_use_never_see_an_outage() {
     }
     // An hour with 30 s to 60 s between requests, except for the first few.
     assert!((60..=140).contains(&requests), "{requests} requests in an hour");
-    let stales = time.told().iter().filter(|event| *event == "stale").count();
+    let stales = time.take_events().iter().filter(|event| *event == "stale").count();
     assert_eq!(stales, 1, "one spell of staleness is reported once");
 }
 
@@ -94,7 +94,7 @@ fn throttling_is_transient_the_value_in_use_goes_on_being_served() {
     let Read::Due(_, permit) = time.read("db") else { panic!("no permit granted") };
     permit.complete(failure(ErrorKind::Throttled), time.now);
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
-    assert_eq!(time.told(), ["error throttled"], "within the grace the value is not stale yet");
+    assert_eq!(time.take_events(), ["error throttled"], "within the grace the value is not stale yet");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_rotation_whose_new_value_cannot_be_had_leaves_the_old_one_in_service() {
     permit.complete(failure(ErrorKind::KeyUnavailable), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
-    assert_eq!(time.told(), ["error key_unavailable", "stale"]);
+    assert_eq!(time.take_events(), ["error key_unavailable", "stale"]);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_denied_secret_is_still_served_with_an_error_event_at_once() {
         time.pass(TTL);
         let Read::Due(_, permit) = time.read("db") else { panic!("no permit granted") };
         permit.complete(failure(kind), time.now);
-        assert_eq!(time.told(), [format!("error {}", kind.name())]);
+        assert_eq!(time.take_events(), [format!("error {}", kind.name())]);
         time.pass(OLD);
         let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
         permit.complete(failure(kind), time.now);
@@ -237,7 +237,7 @@ fn s5_an_answer_larger_than_any_secret_is_refused_and_the_last_known_value_stays
     time.fill("db", "v1", "one");
     time.pass(OLD);
     time.lead("db").complete(answer("v2", &too_large), time.now);
-    assert!(time.told().contains(&"error invalid_response".to_owned()));
+    assert!(time.take_events().contains(&"error invalid_response".to_owned()));
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "one"));
     time.lead("new").complete(answer("v1", &too_large), time.now);
     assert!(matches!(time.read("new"), Read::Failed(ErrorKind::InvalidResponse)));
@@ -246,7 +246,7 @@ fn s5_an_answer_larger_than_any_secret_is_refused_and_the_last_known_value_stays
 }
 
 #[test]
-fn p10_a_failure_that_the_caller_is_told_deserves_no_warning_beside() {
+fn p10_a_failure_that_the_caller_receives_deserves_no_warning_beside() {
     let mut time = Timeline::new();
     let warnings = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let inbox = std::sync::Arc::clone(&warnings);

@@ -91,7 +91,7 @@ fn when_the_leader_goes_away_a_follower_leads() {
     permit.complete(answer("v1", "one"), time.now);
     assert_eq!(outcome(&waiter), Some(Ok("one".to_owned())));
     assert_eq!(outcome(&again), Some(Ok("one".to_owned())));
-    assert_eq!(time.told(), Vec::<String>::new(), "an abandoned request is not a failure");
+    assert_eq!(time.take_events(), Vec::<String>::new(), "an abandoned request is not a failure");
 }
 
 #[test]
@@ -178,9 +178,9 @@ fn patience_that_ends_as_the_answer_arrives_gives_the_answer_and_raises_no_alarm
     let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
     time.pass(2);
     permit.complete(answer("v2", "two"), time.now);
-    time.told();
+    time.take_events();
     let secret = time.cache.give_up("db", Selector::CURRENT, &waiter, time.now).unwrap();
     assert_eq!(secret.string().unwrap(), "two");
-    assert_eq!(time.told(), Vec::<String>::new(), "a fresh value was reported as stale");
+    assert_eq!(time.take_events(), Vec::<String>::new(), "a fresh value was reported as stale");
     assert_eq!(time.cache.stats(time.now).stale_served, 0);
 }

@@ -11,7 +11,7 @@ fn a_forced_refresh_of_a_fresh_value_brings_the_newest() {
     time.fill("db", "v1", "one");
     time.force("db").complete(answer("v2", "two"), time.now);
     assert!(matches!(time.read("db"), Read::Hit(value) if value == "two"));
-    assert_eq!(time.told(), ["new_version v1 v2"]);
+    assert_eq!(time.take_events(), ["new_version v1 v2"]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod interleaved;
 mod life;
 mod model;
 mod overload;
-mod telling;
+mod reporting;
 mod timeline;
 mod tokens;
 mod versions;

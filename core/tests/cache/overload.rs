@@ -233,10 +233,10 @@ fn x3_a_reader_starts_what_the_refresher_leaves_undone_and_does_not_wait_for_it(
 }
 
 #[test]
-fn x3_a_stale_value_whose_refresh_is_held_back_is_told_with_the_reason() {
-    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+fn x3_a_stale_value_whose_refresh_is_held_back_is_reported_with_the_reason() {
+    let messages = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let fleet = Fleet::new(1, 20, 100);
-    let (cache, inbox) = (&fleet.caches[0], std::sync::Arc::clone(&told));
+    let (cache, inbox) = (&fleet.caches[0], std::sync::Arc::clone(&messages));
     cache.listen(std::sync::Arc::new(move |event| inbox.lock().unwrap().push(event.to_string())));
     let late = fleet.now.plus(Duration::from_secs(120));
     cache
@@ -246,7 +246,9 @@ fn x3_a_stale_value_whose_refresh_is_held_back_is_told_with_the_reason() {
         .unwrap()
         .complete(Err(Error::new(ErrorKind::Throttled, "slow down")), late.plus(TICK));
     cache.lookup("s1", Selector::CURRENT, late.plus(TICK));
-    assert!(told.lock().unwrap().iter().any(|text| text.contains("serving") && text.contains("slow down")));
+    assert!(
+        messages.lock().unwrap().iter().any(|text| text.contains("serving") && text.contains("slow down"))
+    );
 }
 
 proptest! {

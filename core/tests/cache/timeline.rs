@@ -14,7 +14,7 @@ pub(crate) const OLD: u64 = 120;
 pub(crate) struct Timeline {
     pub(crate) cache: Cache,
     pub(crate) now: Now,
-    told: Arc<Mutex<Vec<Event>>>,
+    events: Arc<Mutex<Vec<Event>>>,
 }
 
 /// The result of one read, without the borrow.
@@ -50,13 +50,13 @@ impl Timeline {
     }
 
     fn around(cache: Cache) -> Self {
-        let told = Arc::<Mutex<Vec<Event>>>::default();
-        let inbox = Arc::clone(&told);
+        let events = Arc::<Mutex<Vec<Event>>>::default();
+        let inbox = Arc::clone(&events);
         cache.listen(Arc::new(move |event| inbox.lock().unwrap().push(event.clone())));
         let mut now = Now::default().plus(Duration::from_secs(1_000));
         now.wall += Duration::from_secs(1_800_000_000);
         now.coarse.wall += 1_800_000_000 * 1_000_000_000;
-        Self { cache, now, told }
+        Self { cache, now, events }
     }
 
     pub(crate) fn pass(&mut self, seconds: u64) {
@@ -107,8 +107,8 @@ impl Timeline {
     }
 
     /// Returns the events since the last call, in short form: `new_version v1 v2`, `stale`, `error throttled`.
-    pub(crate) fn told(&self) -> Vec<String> {
-        let events = std::mem::take(&mut *self.told.lock().unwrap());
+    pub(crate) fn take_events(&self) -> Vec<String> {
+        let events = std::mem::take(&mut *self.events.lock().unwrap());
         events.iter().map(short).collect()
     }
 

@@ -60,10 +60,10 @@ fn another_token_of_the_same_key_is_no_new_version() {
     permit.complete(token(2), time.now);
     assert!(matches!(time.read(LOGIN), Read::Hit(value) if value == "token 2"));
     assert!(!time.cache.is_outdated(LOGIN, "AKIDEXAMPLE"));
-    assert_eq!(time.told(), [""; 0]);
+    assert_eq!(time.take_events(), [""; 0]);
     time.force(LOGIN).complete(lasting("ASIAEXAMPLE", "token 3", LASTING), time.now);
     assert!(time.cache.is_outdated(LOGIN, "AKIDEXAMPLE"));
-    assert_eq!(time.told(), ["new_version AKIDEXAMPLE ASIAEXAMPLE"]);
+    assert_eq!(time.take_events(), ["new_version AKIDEXAMPLE ASIAEXAMPLE"]);
 }
 
 #[test]

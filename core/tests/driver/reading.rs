@@ -168,7 +168,7 @@ fn a_reader_with_a_last_known_value_waits_for_max_wait_and_no_longer() {
     let cache = script.cache_with(|builder| {
         builder.refresh_interval(Duration::from_millis(20)).max_wait(Duration::from_millis(50))
     });
-    let told = events(&cache);
+    let received = events(&cache);
     assert_eq!(read(&cache).as_deref(), Ok("value-1"));
     script.rotate();
     script.hold();
@@ -176,7 +176,7 @@ fn a_reader_with_a_last_known_value_waits_for_max_wait_and_no_longer() {
     // The source still holds its answer back, so this can only be the last known value.
     assert_eq!(read(&cache).as_deref(), Ok("value-1"));
     assert_eq!(runtime().block_on(read_async(&cache)).as_deref(), Ok("value-1"));
-    let event = told.recv_timeout(LONG).unwrap();
+    let event = received.recv_timeout(LONG).unwrap();
     assert!(matches!(event, secretcache::Event::Stale { .. }), "{event}");
     script.release();
     until("the new value arrives", || read(&cache).as_deref() == Ok("value-2"));

@@ -16,10 +16,10 @@ fn short(millis: u64) -> impl FnOnce(secretcache::Builder) -> secretcache::Build
 fn a_new_version_arrives_without_anybody_asking_for_it() {
     let script = Script::new();
     let cache = script.cache_with(short(50));
-    let told = events(&cache);
+    let received = events(&cache);
     assert_eq!(read(&cache).as_deref(), Ok("value-1"));
     script.rotate();
-    let event = told.recv_timeout(LONG).expect("no refresh came");
+    let event = received.recv_timeout(LONG).expect("no refresh came");
     let Event::NewVersion { secret_id, old_version_id, new_version_id, .. } = event else {
         panic!("{event}");
     };
@@ -72,7 +72,7 @@ fn where_describing_is_denied_values_are_fetched_and_the_denied_call_is_not_repe
     let script = Script::new();
     script.fail_describe(ErrorKind::AccessDenied);
     let cache = script.cache_with(short(30));
-    let told = events(&cache);
+    let received = events(&cache);
     assert_eq!(read(&cache).as_deref(), Ok("value-1"));
     until("five refreshes", || {
         read(&cache).unwrap();
@@ -80,14 +80,14 @@ fn where_describing_is_denied_values_are_fetched_and_the_denied_call_is_not_repe
     });
     let denied = script.calls().iter().filter(|call| call.starts_with("describe")).count();
     assert_eq!(denied, 1);
-    assert!(told.try_recv().is_err(), "there is nothing to fix");
+    assert!(received.try_recv().is_err(), "there is nothing to fix");
 }
 
 #[test]
 fn an_idle_secret_is_refreshed_once_and_then_left_alone() {
     let script = Script::new();
     let cache = script.cache_with(short(30));
-    let told = events(&cache);
+    let received = events(&cache);
     cache.get("idle").wait().unwrap();
     // Another one, in use, shows that time passes and the refresher works.
     until("twenty refreshes of the other", || {
@@ -96,7 +96,7 @@ fn an_idle_secret_is_refreshed_once_and_then_left_alone() {
     });
     let idle = script.calls().iter().filter(|call| call.ends_with("idle")).count();
     assert!(idle <= 1, "{idle} refreshes of a secret that nobody reads");
-    drop(told);
+    drop(received);
 }
 
 #[test]
@@ -164,11 +164,11 @@ fn a_forced_refresh_ends_a_backoff() {
 fn a_failing_refresh_is_reported_and_the_value_goes_on_being_served() {
     let script = Script::new();
     let cache = script.cache();
-    let told = events(&cache);
+    let received = events(&cache);
     assert_eq!(read(&cache).as_deref(), Ok("value-1"));
     script.fail(ErrorKind::Throttled);
     assert_eq!(cache.refresh_wait("db").unwrap_err().kind(), ErrorKind::Throttled);
-    let event = told.recv_timeout(LONG).unwrap();
+    let event = received.recv_timeout(LONG).unwrap();
     assert!(matches!(&event, Event::Error { error, .. } if error.kind() == ErrorKind::Throttled), "{event}");
     assert_eq!(read(&cache).as_deref(), Ok("value-1"));
     assert_eq!(cache.stats().failures["throttled"], 1);
@@ -178,7 +178,7 @@ fn a_failing_refresh_is_reported_and_the_value_goes_on_being_served() {
 fn an_outage_longer_than_the_interval_is_not_seen_by_readers() {
     let script = Script::new();
     let cache = script.cache_with(short(20));
-    let told = events(&cache);
+    let received = events(&cache);
     assert_eq!(read(&cache).as_deref(), Ok("value-1"));
     script.fail(ErrorKind::Connection);
     until("the value is stale", || {
@@ -188,7 +188,7 @@ fn an_outage_longer_than_the_interval_is_not_seen_by_readers() {
     script.fail(None);
     script.rotate();
     until("the new value arrives", || read(&cache).as_deref() == Ok("value-2"));
-    let stales = told.try_iter().filter(|event| matches!(event, Event::Stale { .. })).count();
+    let stales = received.try_iter().filter(|event| matches!(event, Event::Stale { .. })).count();
     assert_eq!(stales, 1);
 }
 

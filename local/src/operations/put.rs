@@ -64,7 +64,7 @@ impl Operation for PutSecretValue {
             version_id: token,
         };
         let changes = changed.map(|secret| Change::Put(scope, Arc::new(secret)));
-        Ok(Done::with(output, Vec::from_iter(changes)).telling(event.flatten()))
+        Ok(Done::with(output, Vec::from_iter(changes)).with_events(event.flatten()))
     }
 }
 

@@ -62,7 +62,7 @@ impl Operation for RotateSecret {
         crate::labels::check_quota(&secret.versions)?;
         let output = Named::of(&secret, Some(token));
         let done = Done::putting(output, scope, secret);
-        Ok(done.telling(abandoned.into_iter().chain([started])))
+        Ok(done.with_events(abandoned.into_iter().chain([started])))
     }
 }
 

@@ -58,7 +58,7 @@ impl Operation for UpdateSecret {
         }
         secret.changed = call.now;
         let output = Named::of(&secret, version_id);
-        Ok(Done::putting(output, scope, secret).telling(event))
+        Ok(Done::putting(output, scope, secret).with_events(event))
     }
 }
 

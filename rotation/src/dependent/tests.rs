@@ -2,7 +2,7 @@
 
 use super::*;
 
-const TELLING: &str = "fI7st;{}Pass=%w#rd";
+const DISTINCTIVE: &str = "fI7st;{}Pass=%w#rd";
 const NEW: &str = "n3w P'ss\\w=r;d&{?#";
 
 fn secret(password: &str, more: &[(&str, &str)]) -> Document {
@@ -36,7 +36,7 @@ fn followed(password: &str, user: &str, name: &str, value: &str) -> Result<Optio
 
 #[test]
 fn every_known_form_is_made_anew() {
-    let (old, new) = (encoded(TELLING), encoded(NEW));
+    let (old, new) = (encoded(DISTINCTIVE), encoded(NEW));
     for (name, value, wanted) in [
         (
             "url",
@@ -55,18 +55,18 @@ fn every_known_form_is_made_anew() {
             format!("jdbc:postgresql://db.example/app?user=app&password={old}&ssl=true"),
             format!("jdbc:postgresql://db.example/app?user=app_clone&password={new}&ssl=true"),
         ),
-        ("basic", basic("app", TELLING), basic("app_clone", NEW)),
+        ("basic", basic("app", DISTINCTIVE), basic("app_clone", NEW)),
         (
             "authorization",
-            format!("Basic {}", basic("app", TELLING)),
+            format!("Basic {}", basic("app", DISTINCTIVE)),
             format!("Basic {}", basic("app_clone", NEW)),
         ),
-        ("PGPASSWORD", TELLING.to_owned(), NEW.to_owned()),
-        ("copy", TELLING.to_owned(), NEW.to_owned()),
+        ("PGPASSWORD", DISTINCTIVE.to_owned(), NEW.to_owned()),
+        ("copy", DISTINCTIVE.to_owned(), NEW.to_owned()),
         ("PGUSER", "app".to_owned(), "app_clone".to_owned()),
         (
             "dsn",
-            format!("host=db.example dbname=app  user=app password={TELLING}"),
+            format!("host=db.example dbname=app  user=app password={DISTINCTIVE}"),
             format!(
                 "host=db.example dbname=app user=app_clone password='{}'",
                 NEW.replace('\\', "\\\\").replace('\'', "\\'")
@@ -74,28 +74,28 @@ fn every_known_form_is_made_anew() {
         ),
         (
             "dsn",
-            format!("password = '{TELLING}' application_name='my app'"),
+            format!("password = '{DISTINCTIVE}' application_name='my app'"),
             format!(
                 "password='{}' application_name='my app'",
                 NEW.replace('\\', "\\\\").replace('\'', "\\'")
             ),
         ),
     ] {
-        assert_eq!(followed(TELLING, "app_clone", name, &value), Ok(Some(wanted)), "{name}");
+        assert_eq!(followed(DISTINCTIVE, "app_clone", name, &value), Ok(Some(wanted)), "{name}");
     }
 }
 
 #[test]
 fn a_form_that_is_not_understood_is_refused() {
     for value in [
-        format!("Server=db;Uid=app;Pwd={TELLING};"),
-        format!("postgres://app:{TELLING}@db.example/app"),
-        format!(r#"{{"datasource": {{"password": "{TELLING}"}}}}"#),
-        format!("sqlserver://db;user=app;password={}", encoded(TELLING)),
-        STANDARD.encode(format!("{{{TELLING}}}")),
-        format!("postgres://app:{0}@db.example/?also={0}", encoded(TELLING)),
+        format!("Server=db;Uid=app;Pwd={DISTINCTIVE};"),
+        format!("postgres://app:{DISTINCTIVE}@db.example/app"),
+        format!(r#"{{"datasource": {{"password": "{DISTINCTIVE}"}}}}"#),
+        format!("sqlserver://db;user=app;password={}", encoded(DISTINCTIVE)),
+        STANDARD.encode(format!("{{{DISTINCTIVE}}}")),
+        format!("postgres://app:{0}@db.example/?also={0}", encoded(DISTINCTIVE)),
     ] {
-        assert_eq!(followed(TELLING, "app", "config", &value), Err(ErrorKind::Misconfigured), "{value}");
+        assert_eq!(followed(DISTINCTIVE, "app", "config", &value), Err(ErrorKind::Misconfigured), "{value}");
     }
     // Neither quoting nor nesting hides it.
     let nested =
@@ -134,17 +134,17 @@ fn what_others_use_is_none_of_a_rotations_business() {
         "app",
         "",
     ] {
-        assert_eq!(followed(TELLING, "app", "other", value), Ok(None), "{value}");
+        assert_eq!(followed(DISTINCTIVE, "app", "other", value), Ok(None), "{value}");
     }
     // A stale credential of the same user at the same server is updated too.
-    let stale = followed(TELLING, "app", "url", "postgres://app:older@DB.example:5432/app").unwrap();
+    let stale = followed(DISTINCTIVE, "app", "url", "postgres://app:older@DB.example:5432/app").unwrap();
     assert_eq!(stale, Some(format!("postgres://app:{}@DB.example:5432/app", encoded(NEW))));
 }
 
 #[test]
 fn a_new_version_with_a_stale_field_is_rejected() {
     let url = |password: &str| format!("postgres://app:{}@db.example/app", encoded(password));
-    let current = secret(TELLING, &[("url", &url(TELLING)), ("basic", &basic("app", TELLING))]);
+    let current = secret(DISTINCTIVE, &[("url", &url(DISTINCTIVE)), ("basic", &basic("app", DISTINCTIVE))]);
     let next = current.with("password", NEW).unwrap();
     let rejected = |next: &Document| verify(&current, next).unwrap_err().kind() == ErrorKind::Rejected;
     assert!(rejected(&next));

@@ -82,7 +82,7 @@ impl RotationContext<'_> {
             findings: Vec::new(),
             warnings: Vec::new(),
         };
-        // Try the application's credential first. The administrator, who only reads here, can tell why it is refused.
+        // Try the application's credential first. The administrator, who only reads here, can see why it is refused.
         let may_log_in = dry_run.current_logs_in().await?;
         let admin = dry_run.administrator().await?;
         let login = admin.as_ref().or(may_log_in.then_some(&current.document));

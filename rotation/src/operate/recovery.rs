@@ -48,7 +48,7 @@ pub struct Recovery {
     /// The plan.
     pub plan: RecoveryPlan,
     /// The privileges that the user of the found version lacks compared to the current one, if an administrator can
-    /// tell.
+    /// see them.
     pub lacks: Vec<String>,
     /// The accounts that share the name of the user that logs in, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -393,7 +393,7 @@ impl<'a> Search<'a> {
     }
 
     /// Returns the privileges that the found user lacks compared to the current one. Empty if the users are the same,
-    /// or no administrator can tell.
+    /// or no administrator can see them.
     async fn lacks(&self, found: &Document) -> Vec<String> {
         let Some(Reference { document: current, .. }) = &self.reference else { return Vec::new() };
         let accounts = self.context.target().ok().and_then(Target::accounts);

@@ -105,7 +105,7 @@ impl Strategy for ApiKey<'_> {
             self.clean_up(cx, current).await?;
             match self.provider.create(&current.document, cx.token()).await {
                 // A key with our tag takes up the last slot. Either a run that was killed left it, or another driver
-                // made it and is about to store it. No read can tell which, and revoking it could end the key in use.
+                // made it and is about to store it. No read shows which, and revoking it could end the key in use.
                 // So make the version void: from then on, no driver can store that key.
                 Err(error) if error.kind() == ErrorKind::LimitReached => {
                     current.document.with(VOID, cx.token())

@@ -44,8 +44,8 @@ fn changes(state: &State, model: &Model) -> Vec<(String, State)> {
         }
     }
     // A command without a lock is checked while the replica that misled it still lags.
-    let is_told = |driver: &Driver| driver.is_command() && !model.has_locks;
-    if !state.drivers.iter().flatten().any(is_told) {
+    let is_unlocked = |driver: &Driver| driver.is_command() && !model.has_locks;
+    if !state.drivers.iter().flatten().any(is_unlocked) {
         act("the replica catches up", &|next| next.world.replica = None);
     }
     act("the operator turns rotation on again", &|next| next.world.enabled = true);

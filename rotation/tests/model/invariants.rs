@@ -49,8 +49,8 @@ impl Model {
             let driver = before.drivers[d].as_ref().ok_or("a flip by nobody")?;
             // Keys have no lock, so a test can accept a key that another driver has just revoked. Nor can a command
             // without a lock notice that a replica lags: locks are taken on the primary.
-            let can_be_told_late = self.kind == Kind::ApiKey || driver.is_command() && !self.has_locks;
-            let is_misled = is_raced || can_be_told_late && old.replica.is_some();
+            let can_notice_late = self.kind == Kind::ApiKey || driver.is_command() && !self.has_locks;
+            let is_misled = is_raced || can_notice_late && old.replica.is_some();
             new.excused |= is_misled && !new.works(to);
             if !new.authenticates(to) && !is_overtaken && !old.tampered && !is_misled {
                 return Err("I4: a version became current that does not work".into());

@@ -148,7 +148,7 @@ async fn a_password_changed_by_hand_is_healed_by_an_administrator_only_when_a_pe
 }
 
 #[tokio::test]
-async fn the_dry_run_tells_what_a_directory_tells() {
+async fn the_dry_run_reports_what_a_directory_shows() {
     let database = server(ServerTls::Off).await;
     let address = &database.address;
     let login = administrator(address, KEEPER);

@@ -65,7 +65,7 @@ async fn refused(store: &Store, strategy: StrategyName, target: &dyn Target) -> 
     outcome.expect_err("a rotation that nothing was proven for")
 }
 
-fn tells(error: &Error, user: &str) {
+fn explains(error: &Error, user: &str) {
     // As an obstacle that the dry run found too, it is `Denied`.
     assert!(matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Denied), "{error:?}");
     assert!(!error.kind().is_worth_retrying(), "it stays so until somebody acts");
@@ -87,14 +87,14 @@ async fn a_user_who_needs_no_password_is_not_the_secrets_own() {
             let store = Store::new(chosen.clone(), Some(admin(&database.address)));
             let error = refused(&store, strategy, &target).await;
             assert!(users(&root).await == before, "{kind:?} {strategy:?}: a user was changed");
-            tells(&error, "victim");
+            explains(&error, "victim");
 
             // The same for a version that is planted in AWSPENDING or that was current once.
             let app = secret(&database.address, "app", "first", r#","masterarn":"master""#);
             let store = Store::new(chosen.clone(), Some(admin(&database.address)));
             store.store_by_hand(app);
             if strategy == StrategyName::AlternatingUsers {
-                tells(&refused(&store, strategy, &target).await, "victim");
+                explains(&refused(&store, strategy, &target).await, "victim");
                 assert!(users(&root).await == before, "{kind:?} {strategy:?}: a user was changed");
             }
             let store = Store::new(chosen.clone(), Some(admin(&database.address)));
@@ -104,7 +104,7 @@ async fn a_user_who_needs_no_password_is_not_the_secrets_own() {
                 Pending { secret_id: "s", token: "planted", document: planted, rotation_token: None };
             store.put_pending(pending).await.unwrap();
             let strategy = Backend::Target(&target).strategy(strategy);
-            tells(&store.resume(strategy.as_ref(), &Settings::default()).await.unwrap_err(), "victim");
+            explains(&store.resume(strategy.as_ref(), &Settings::default()).await.unwrap_err(), "victim");
             assert!(users(&root).await == before, "{kind:?} {strategy:?}: a user was changed");
         }
     }
@@ -118,7 +118,7 @@ async fn a_user_who_needs_no_password_and_has_no_session_left_is_not_the_secrets
     rules(&root, &["host all victim all trust", SCRAM]).await;
     let target = Postgres::new(Tls::off());
     let chosen = secret(&database.address, "victim", "chosen", "");
-    tells(&target.probe(&chosen).await.unwrap_err(), "victim");
+    explains(&target.probe(&chosen).await.unwrap_err(), "victim");
     rules(&root, &[SCRAM]).await;
     assert_eq!(target.probe(&chosen).await.unwrap(), Probe::Refused);
     let theirs = chosen.with("password", "theirs").unwrap();
@@ -138,7 +138,7 @@ async fn a_pooler_that_lets_everybody_in_proves_nothing() {
             let store = Store::new(chosen.clone(), Some(admin(&pooler.address)));
             let error = refused(&store, strategy, &Postgres::new(Tls::off())).await;
             assert!(users(&root).await == before, "{auth_type} {strategy:?}: a user was changed");
-            tells(&error, "victim");
+            explains(&error, "victim");
         }
     }
 }
@@ -154,7 +154,7 @@ async fn statements_are_not_run_for_a_user_who_needs_no_password() {
     let before = users(&root).await;
     let chosen = secret(&database.address, "victim", "chosen", r#","masterarn":"master""#);
     let store = Store::new(chosen, Some(admin(&database.address)));
-    tells(&refused(&store, StrategyName::SingleUser, &target).await, "victim");
+    explains(&refused(&store, StrategyName::SingleUser, &target).await, "victim");
     assert!(users(&root).await == before, "a user was changed");
 }
 
@@ -168,7 +168,7 @@ async fn an_administrator_is_asked_for_a_password_too() {
     for strategy in [StrategyName::SingleUser, StrategyName::AlternatingUsers] {
         let app = secret(&database.address, "app", "first", r#","masterarn":"master""#);
         let store = Store::new(app, Some(admin(&database.address).with("password", "any").unwrap()));
-        tells(&refused(&store, strategy, &target).await, "postgres");
+        explains(&refused(&store, strategy, &target).await, "postgres");
         assert!(store.value(AWSPENDING).is_none(), "{strategy:?}");
         assert!(users(&root).await == before, "{strategy:?}: a user was changed");
     }
@@ -185,7 +185,7 @@ async fn a_new_password_that_nobody_asks_for_does_not_become_current() {
     store.steps(&strategy, &settings, &[Step::CreateSecret, Step::SetSecret]).await.unwrap();
     rules(&root, &["host all app all trust", SCRAM]).await;
     for step in [Step::TestSecret, Step::FinishSecret] {
-        tells(&store.steps(&strategy, &settings, &[step]).await.unwrap_err(), "app");
+        explains(&store.steps(&strategy, &settings, &[step]).await.unwrap_err(), "app");
     }
     assert_eq!(store.value(AWSCURRENT).unwrap().text(), first.text());
     let pending = store.value(AWSPENDING).unwrap();

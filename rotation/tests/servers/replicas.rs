@@ -47,11 +47,11 @@ async fn until_listed(master: &Server, what: &str) {
 /// Announces an address as that of a replica, as any client may that is allowed `PSYNC`, and stays connected.
 async fn announce(master: &Server, host: &str, port: u16) -> JoinHandle<()> {
     let mut client = TcpStream::connect(("127.0.0.1", master.port)).await.unwrap();
-    let told = format!(
+    let commands = format!(
         "AUTH watcher watcherpw\r\nREPLCONF listening-port {port}\r\nREPLCONF ip-address {host}\r\n\
          REPLCONF capa eof capa psync2\r\n"
     );
-    client.write_all(told.as_bytes()).await.unwrap();
+    client.write_all(commands.as_bytes()).await.unwrap();
     let mut answers = [0; 20];
     client.read_exact(&mut answers).await.unwrap();
     assert_eq!(&answers, b"+OK\r\n+OK\r\n+OK\r\n+OK\r\n");
@@ -128,11 +128,11 @@ async fn nothing_is_said_to_a_replica_that_announced_itself() {
                     assert_eq!(heard(&seen), "", "a rotation, {way}");
                     assert!(!error.kind().is_worth_retrying(), "{way}: {error:?}");
                     let found = forecast.findings.iter().map(|finding| finding.problem.as_str());
-                    for told in found.chain([error.message()]).collect::<Vec<_>>() {
-                        let names_it = told.contains(&format!("localhost:{port}"))
-                            || told.contains(&format!("127.0.0.1:{port}"));
-                        assert!(names_it && told.contains("\"replicas\""), "{way}: {told}");
-                        assert!(!told.contains(char::is_control), "{way}: {told:?}");
+                    for message in found.chain([error.message()]).collect::<Vec<_>>() {
+                        let names_it = message.contains(&format!("localhost:{port}"))
+                            || message.contains(&format!("127.0.0.1:{port}"));
+                        assert!(names_it && message.contains("\"replicas\""), "{way}: {message}");
+                        assert!(!message.contains(char::is_control), "{way}: {message:?}");
                     }
                     everything(&store, &settings, StrategyName::SingleUser, &target).await;
                     assert_eq!(heard(&seen), "", "anything, {way}");

@@ -143,8 +143,8 @@ pub(crate) async fn all(kind: Kind, resource: &Resource) {
             Way::AtStandby => &standby.insert(database.standby(kind).unwrap()).address,
             other => unreachable!("{other:?} is a way to Redis"),
         };
-        let told = one(address, &database.address, kind, row, &names[1].1, &names[2].1).await;
-        if let Err(problem) = told {
+        let outcome = one(address, &database.address, kind, row, &names[1].1, &names[2].1).await;
+        if let Err(problem) = outcome {
             let _ = writeln!(problems, "{kind:?}, {}: {problem}", row.what);
         }
         drop((pooler, standby));

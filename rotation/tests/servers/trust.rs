@@ -96,7 +96,7 @@ fn strategies(kind: Kind) -> Vec<StrategyName> {
     }
 }
 
-fn was_told(seen: &Seen) -> bool {
+fn saw_keeper(seen: &Seen) -> bool {
     // A salted response to a challenge hides the password, but not the name.
     contains(seen, KEEPER.0) || contains(seen, KEEPER.1)
 }
@@ -128,13 +128,13 @@ async fn no_administrator_goes_where_the_applications_secret_points() {
                 let (target, settings) = (target(kind, Tls::off()), Settings::default());
                 everything(&store, &settings, strategy, target.as_ref()).await;
                 assert!(contains(&seen, "app"), "{kind:?} {strategy:?}: the listener is asked");
-                assert!(!was_told(&seen), "{kind:?} {strategy:?}, {way}");
+                assert!(!saw_keeper(&seen), "{kind:?} {strategy:?}, {way}");
                 let cx = context(&store, &settings, strategy, target.as_ref());
                 let rotated = store.rotate(cx.backend.strategy(strategy).as_ref(), &settings).await;
                 let error = rotated.unwrap_err();
-                let is_told = password == "wrong"
+                let is_explained = password == "wrong"
                     || error.message().contains("\"host\"") && error.message().contains("--master-host");
-                assert!(is_told, "{kind:?} {strategy:?}: {error}");
+                assert!(is_explained, "{kind:?} {strategy:?}: {error}");
             }
         }
     }
@@ -150,7 +150,7 @@ async fn no_administrator_goes_to_the_port_that_the_applications_secret_names() 
     let store = Store::new(app(&theirs), Some(master.clone()));
     let (target, settings) = (Postgres::new(Tls::off()), Settings::default());
     everything(&store, &settings, StrategyName::AlternatingUsers, &target).await;
-    assert!(!was_told(&seen));
+    assert!(!saw_keeper(&seen));
     let error = store.rotate(&AlternatingUsers { target: &target }, &settings).await.unwrap_err();
     assert!(error.message().contains("\"port\""), "{error}");
 
@@ -175,7 +175,7 @@ async fn the_applications_secret_cannot_take_tls_from_an_administrator() {
             everything(&store, &settings, strategy, target.as_ref()).await;
         }
         assert!(contains(&seen, "app"), "{kind:?}: the application's own login is its own affair");
-        assert!(!was_told(&seen), "{kind:?}");
+        assert!(!saw_keeper(&seen), "{kind:?}");
     }
 }
 
@@ -189,7 +189,7 @@ async fn the_applications_secret_can_ask_for_tls() {
     let target = Postgres::new(trust(&database.address));
     let store = Store::new(app, Some(master));
     store.rotate(&AlternatingUsers { target: &target }, &Settings::default()).await.unwrap();
-    assert!(!was_told(&seen));
+    assert!(!saw_keeper(&seen));
 }
 
 /// The same with an operator's own statements.
@@ -200,7 +200,7 @@ async fn statements_run_where_the_administrator_belongs() {
     let store = Store::new(secret(&theirs, "app", "first", r#","masterarn":"master""#), Some(bare()));
     let target = Statements::from_toml(TOML, Tls::off()).unwrap();
     everything(&store, &Settings::default(), StrategyName::SingleUser, &target).await;
-    assert!(contains(&seen, "app") && !was_told(&seen));
+    assert!(contains(&seen, "app") && !saw_keeper(&seen));
 }
 
 /// Someone with write access to the secret stores another user's name in it during a rotation.
@@ -248,15 +248,15 @@ async fn naming_a_user_in_awsprevious_does_not_make_it_the_secrets_own() {
             store.store_by_hand(app.clone());
             store
         };
-        let told = store();
-        let cx = context(&told, &settings, StrategyName::AlternatingUsers, target.as_ref());
+        let attacked = store();
+        let cx = context(&attacked, &settings, StrategyName::AlternatingUsers, target.as_ref());
         let forecast = cx.forecast(Some(StrategyName::AlternatingUsers), None).await.unwrap();
         assert!(
             forecast.findings[0].problem.contains("was not created for this secret"),
             "{kind:?} {forecast:?}"
         );
         let strategy = cx.backend.strategy(StrategyName::AlternatingUsers);
-        let refused = told.rotate(strategy.as_ref(), &settings).await.unwrap_err();
+        let refused = attacked.rotate(strategy.as_ref(), &settings).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::NotOurs, "{kind:?} {refused}");
         everything(&store(), &settings, StrategyName::AlternatingUsers, target.as_ref()).await;
         // Stored in AWSPENDING instead: the label is removed, so that the next rotation starts fresh.

@@ -68,9 +68,12 @@ async fn a_login_that_opens_another_account_proves_nothing() {
                     store.rotate(cx.backend.strategy(strategy).as_ref(), &settings).await.unwrap_err();
                 assert_eq!(made(&mut root, "victim@'%'").await, before, "{way}");
                 if strategy != AlternatingUsers || !more.is_empty() {
-                    let told = error.message();
+                    let message = error.message();
                     assert!(!error.kind().is_worth_retrying(), "{way}: {error:?}");
-                    assert!(told.contains("\"victim\"") && told.contains("``@`127.0.0.1`"), "{way}: {told}");
+                    assert!(
+                        message.contains("\"victim\"") && message.contains("``@`127.0.0.1`"),
+                        "{way}: {message}"
+                    );
                 }
                 drop(store.runner(cx.backend.strategy(strategy).as_ref(), &settings).revert("s").await);
                 for method in [RecoveryMethod::LabelsFollow, RecoveryMethod::ResourceFollows] {

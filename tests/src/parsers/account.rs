@@ -55,7 +55,7 @@ fn collector(answers: Answers) -> Collect {
 /// Returns the next answer to a request. Failures that pass are not played: they are repeated, which is slow and parses
 /// the same.
 fn next(answers: &Answers, request: &str) -> (u16, Vec<u8>) {
-    // Lambda's operations are told by their paths.
+    // Lambda's operations are identified by their paths.
     let name = match request.trim_start_matches("GET ").split_once("/functions") {
         Some((_, rest)) if rest.contains("/policy") => "GetPolicy",
         Some(_) => "ListFunctions",

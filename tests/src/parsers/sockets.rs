@@ -74,9 +74,9 @@ struct Script {
 impl Service {
     fn start() -> Self {
         let script = Arc::<Mutex<Script>>::default();
-        let told = Arc::clone(&script);
+        let shared = Arc::clone(&script);
         let url =
-            service::start(move |name| told.lock().unwrap_or_else(PoisonError::into_inner).answer(name));
+            service::start(move |name| shared.lock().unwrap_or_else(PoisonError::into_inner).answer(name));
         Self { url, script }
     }
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class CredentialProvider(redis.CredentialProvider):
     """Gives redis-py the user name and password from one version of a secret.
 
-    redis-py does not tell a provider whether the login succeeded, so this one cannot try another version when the
+    redis-py does not report to a provider whether the login succeeded, so this one cannot try another version when the
     current one is refused. `connection_class` can.
     """
 

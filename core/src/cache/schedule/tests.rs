@@ -118,7 +118,7 @@ fn where_rotations_came_at_the_same_time_the_looks_gather_there() {
 }
 
 #[test]
-fn a_description_tells_of_rotations_by_either_date_or_a_pending_label() {
+fn a_description_announces_rotations_by_either_date_or_a_pending_label() {
     let nothing = Description::default();
     assert!(!RefreshSchedule::is_described_by(&nothing));
     let next = Description { next_rotation_date: Some(UNIX_EPOCH), ..Description::default() };

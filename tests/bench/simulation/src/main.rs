@@ -70,19 +70,19 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let most: u64 = arguments.next().map_or(20, |count| count.parse().expect("how many processes to sample"));
     let only: Option<u64> = arguments.next().map(|ttl| ttl.parse().expect("the only interval to look at"));
-    let told = Access { may_describe: true, tells_schedule: true };
-    let untold = Access { tells_schedule: false, ..told };
-    let may_not = Access { may_describe: false, ..untold };
+    let known = Access { may_describe: true, has_schedule: true };
+    let unknown = Access { has_schedule: false, ..known };
+    let may_not = Access { may_describe: false, ..unknown };
     let mut rows = Vec::new();
     for (habit, habit_name) in [(Habit::Regular, "regular"), (Habit::Anywhere, "anywhere")] {
         let worlds: Vec<_> = (0..WORLDS).map(|number| world(habit, number)).collect();
         let mut cases = vec![
-            ("schedule told", Policy::Ours(told)),
-            ("schedule told, one secret", Policy::Alone(told)),
+            ("schedule known", Policy::Ours(known)),
+            ("schedule known, one secret", Policy::Alone(known)),
             ("both permissions", Policy::Official),
         ];
         if habit == Habit::Anywhere {
-            cases.push(("no schedule told", Policy::Ours(untold)));
+            cases.push(("no schedule known", Policy::Ours(unknown)));
             cases.push(("GetSecretValue alone", Policy::Ours(may_not)));
         }
         for ttl in [60, 300, 3600].into_iter().filter(|ttl| only.is_none_or(|only| only == *ttl)) {

@@ -12,7 +12,7 @@ use crate::world::{MONTH, Secret, version_id, wall};
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Access {
     pub may_describe: bool,
-    pub tells_schedule: bool,
+    pub has_schedule: bool,
 }
 
 /// The calls and versions that a process has seen in the month.
@@ -88,7 +88,7 @@ fn answer(permit: FetchPermit, secrets: &[Secret], access: Access, at: f64, mont
         Some(known) => {
             month.calls[number] += 1;
             if access.may_describe {
-                let description = secret.describe(at, access.tells_schedule);
+                let description = secret.describe(at, access.has_schedule);
                 let is_same = description.version_with_stage("AWSCURRENT") == Some(&known);
                 let answer = if is_same { Answer::unchanged() } else { fetched(month) };
                 answer.with_description(description)

@@ -121,14 +121,14 @@ impl Secret {
     }
 
     /// The response of `DescribeSecret`.
-    pub fn describe(&self, at: f64, tells_schedule: bool) -> Description {
+    pub fn describe(&self, at: f64, has_schedule: bool) -> Description {
         let current = self.version(at);
         let mut description = Description::default();
         description.versions = vec![(version_id(current), vec!["AWSCURRENT".to_owned()])];
         if self.rotations.get(current).is_some_and(|next| next.begins <= at) {
             description.versions.push((version_id(current + 1), vec!["AWSPENDING".to_owned()]));
         }
-        if tells_schedule {
+        if has_schedule {
             let scheduled = |rotation: &&Rotation| rotation.is_scheduled;
             let done = self.rotations[..current].iter().filter(scheduled).count();
             let close = self.first_opening + done as f64 * self.schedule.period + self.schedule.window - 1.0;

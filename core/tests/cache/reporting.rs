@@ -84,7 +84,7 @@ fn a_confirmed_version_is_no_news() {
     for _ in 0..3 {
         time.force("db").complete(answer("v1", "one"), time.now);
     }
-    assert_eq!(time.told(), Vec::<String>::new());
+    assert_eq!(time.take_events(), Vec::<String>::new());
     let stats = time.cache.stats(time.now);
     assert_eq!((stats.refreshes, stats.rotations_observed), (3, 0));
 }
@@ -103,9 +103,9 @@ fn every_spell_of_staleness_is_reported_once_and_its_end_begins_a_new_one() {
             }
             time.pass(60);
         }
-        let told = time.told();
-        assert_eq!(told.iter().filter(|event| *event == "stale").count(), 1, "{told:?}");
-        assert_eq!(told.iter().filter(|event| *event == "error connection").count(), 5, "{told:?}");
+        let events = time.take_events();
+        assert_eq!(events.iter().filter(|event| *event == "stale").count(), 1, "{events:?}");
+        assert_eq!(events.iter().filter(|event| *event == "error connection").count(), 5, "{events:?}");
         time.force("db").complete(answer("v1", "one"), time.now);
     }
 }
@@ -118,11 +118,11 @@ fn a_spell_is_reported_even_if_a_reader_lost_patience_just_before() {
     let Read::Lead(permit, waiter) = time.read("db") else { panic!("no permit granted") };
     permit.complete(answer("v1", "one"), time.now);
     time.cache.give_up("db", Selector::CURRENT, &waiter, time.now);
-    time.told();
+    time.take_events();
     time.pass(OLD);
     let Read::Lead(permit, _) = time.read("db") else { panic!("no permit granted") };
     permit.complete(failure(ErrorKind::Connection), time.now);
-    assert_eq!(time.told(), ["error connection", "stale"]);
+    assert_eq!(time.take_events(), ["error connection", "stale"]);
 }
 
 #[test]
@@ -175,11 +175,11 @@ fn new_versions_are_reported_for_labels_that_the_program_reads_not_for_those_tha
         let time = Timeline::new();
         recheck(&time, previous, "v1");
         recheck(&time, previous, "v2");
-        assert_eq!(time.told(), [""; 0]);
+        assert_eq!(time.take_events(), [""; 0]);
         assert_eq!(time.cache.stats(time.now).rotations_observed, 0);
         read(&time);
         recheck(&time, previous, "v3");
-        assert_eq!(time.told(), ["new_version v2 v3"]);
+        assert_eq!(time.take_events(), ["new_version v2 v3"]);
         assert_eq!(time.cache.stats(time.now).rotations_observed, 1);
     }
 }
@@ -199,5 +199,5 @@ fn a_new_current_version_is_reported_even_if_only_logins_request_it() {
     let time = Timeline::new();
     recheck(&time, Selector::CURRENT, "v1");
     recheck(&time, Selector::CURRENT, "v2");
-    assert_eq!(time.told(), ["new_version v1 v2"]);
+    assert_eq!(time.take_events(), ["new_version v1 v2"]);
 }
