@@ -2,5 +2,6 @@
 
 pub(crate) mod attempt;
 pub(crate) mod credential;
+pub(crate) mod failure;
 pub(crate) mod history;
 pub(crate) mod refusal;
