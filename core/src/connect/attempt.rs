@@ -71,6 +71,7 @@ pub struct ConnectAttempt {
     /// A label was read in this round. If no version is cached all the same, the program has invalidated it meanwhile,
     /// or others have taken its place.
     has_read: bool,
+    is_each_once: bool,
 }
 
 /// The next step for a driver.
@@ -105,7 +106,16 @@ impl ConnectAttempt {
             tried: Vec::new(),
             last_error: None,
             has_read: false,
+            is_each_once: false,
         }
+    }
+
+    /// Limits the attempt to one login with each version: it does not wait for a rotation to make one work. If all were
+    /// refused before, it logs in with the first all the same. For requests, whose caller wants the service's response
+    /// without delay. The time until the service refuses one does not count against the time limit.
+    #[must_use]
+    pub fn each_version_once(self) -> Self {
+        Self { is_each_once: true, ..self }
     }
 
     /// Returns the next step.
@@ -138,6 +148,9 @@ impl ConnectAttempt {
         }
         if let Some(again) = self.try_rested(entry, &now) {
             return again;
+        }
+        if let Some(last) = self.end_if_each_once(entry, &now) {
+            return last;
         }
         let draw = state.random.f64();
         self.done.fill(false);
@@ -186,8 +199,20 @@ impl ConnectAttempt {
 
     /// Tries a refused version again that has not been tried for a while.
     fn try_rested(&self, entry: &SecretEntry, now: &Now) -> Option<Action> {
-        let mut held = self.held(entry, now);
-        held.find_map(|(stage, secret, rest)| rest.is_zero().then(|| Action::Try(secret.clone(), stage)))
+        let is_spent = |secret: &Secret| self.is_each_once && self.has_tried(secret);
+        let mut held = self.held(entry, now).filter(|(_, secret, rest)| rest.is_zero() && !is_spent(secret));
+        held.next().map(|(stage, secret, _)| Action::Try(secret.clone(), stage))
+    }
+
+    /// If each version is to be tried once, ends the attempt, unless nothing could be read. If it has not tried any,
+    /// because all were refused before, it tries the first.
+    fn end_if_each_once(&self, entry: &SecretEntry, now: &Now) -> Option<Action> {
+        let (stage, secret, _) = self.held(entry, now).next().filter(|_| self.is_each_once)?;
+        Some(if self.tried.is_empty() { Action::Try(secret.clone(), stage) } else { Action::Stop })
+    }
+
+    fn has_tried(&self, secret: &Secret) -> bool {
+        self.tried.iter().any(|tried| tried.version_id == secret.version_id().unwrap_or_default())
     }
 
     /// Whether there is nothing to log in with, and waiting cannot change that.
@@ -307,7 +332,10 @@ impl ConnectAttempt {
     /// Reports that the login with this version was refused.
     pub fn rejected(&mut self, secret: &Secret, version_stage: Stage, now: Now) {
         let version_id = secret.version_id().unwrap_or_default();
-        self.trying = None;
+        let since = self.trying.take().map_or(now, |(_, _, since)| since);
+        if self.is_each_once {
+            self.deadline = self.deadline.plus(now.since(&since));
+        }
         self.with_entry(|entry| {
             entry.logins_mut().reject(version_id, version_stage, now);
             entry.expect_change(version_id, &now);

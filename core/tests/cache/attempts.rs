@@ -362,3 +362,57 @@ fn a_version_that_is_held_is_not_asked_for_again_while_its_label_is_known() {
     answers(&mut second, &time, Stage::Current, Answer::unchanged().with_description(labels()));
     assert_eq!(tries(&mut second, &time), (Stage::Current, "v1".to_owned()));
 }
+
+#[test]
+fn n6_an_attempt_that_tries_each_version_once_does_not_wait_for_one_that_works() {
+    let mut time = secret();
+    let mut first = attempt(&time, &Stage::ALL).each_version_once();
+    is_refused(&mut first, &time);
+    // Long enough for the refused version to have rested.
+    time.pass(2);
+    answers(&mut first, &time, Stage::Current, Answer::unchanged());
+    fails(&mut first, &time, Stage::Pending, ErrorKind::VersionNotFound);
+    answers(&mut first, &time, Stage::Previous, version("v0"));
+    assert_eq!(tries(&mut first, &time), (Stage::Previous, "v0".to_owned()));
+    is_refused(&mut first, &time);
+    assert!(matches!(first.next(time.now), Action::Stop));
+    let ConnectFailure::Rejected { tried, .. } = first.failure() else { panic!("it was refused") };
+    assert_eq!(tried.iter().map(|tried| tried.times).collect::<Vec<_>>(), [1, 1]);
+}
+
+#[test]
+fn n6_if_all_were_refused_before_the_first_is_tried_all_the_same() {
+    let time = secret();
+    let mut first = attempt(&time, &[Stage::Current]).each_version_once();
+    is_refused(&mut first, &time);
+    answers(&mut first, &time, Stage::Current, Answer::unchanged());
+    assert!(matches!(first.next(time.now), Action::Stop));
+
+    let mut second = attempt(&time, &[Stage::Current]).each_version_once();
+    assert_eq!(tries(&mut second, &time), (Stage::Current, "v1".to_owned()));
+    is_refused(&mut second, &time);
+    assert!(matches!(second.next(time.now), Action::Stop));
+    waits(&mut attempt(&time, &[Stage::Current]), &time);
+}
+
+#[test]
+fn n6_with_one_login_for_each_version_an_attempt_still_waits_until_something_can_be_read() {
+    let mut time = Timeline::new();
+    let mut attempt = attempt(&time, &[Stage::Current]).each_version_once();
+    fails(&mut attempt, &time, Stage::Current, ErrorKind::Throttled);
+    let wait = waits(&mut attempt, &time);
+    time.pass_for(wait.max(Duration::from_secs(1)));
+    answers(&mut attempt, &time, Stage::Current, version("v1"));
+    assert_eq!(tries(&mut attempt, &time), (Stage::Current, "v1".to_owned()));
+}
+
+#[test]
+fn with_one_login_for_each_version_a_slow_refusal_does_not_use_up_the_time() {
+    let mut time = secret();
+    let mut attempt = attempt(&time, &[Stage::Current]).each_version_once();
+    let Action::Try(secret, stage) = attempt.next(time.now) else { panic!("expected a login") };
+    time.pass(2 * TIMEOUT.as_secs());
+    attempt.rejected(&secret, stage, time.now);
+    answers(&mut attempt, &time, Stage::Current, version("v2"));
+    assert_eq!(tries(&mut attempt, &time), (Stage::Current, "v2".to_owned()));
+}
