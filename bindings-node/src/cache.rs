@@ -186,17 +186,20 @@ impl NativeCache {
         NativeWatch(Some(self.shared.core.watch(&id)))
     }
 
-    /// Starts an attempt to connect. Without `stages`, it tries all that a login can use.
+    /// Starts an attempt to connect. Without `stages`, it tries all that a login can use. With `once`, it does not wait for a
+    /// version that works, but tries each once.
     #[napi(catch_unwind)]
     pub fn connect_attempt(
         &self,
         id: String,
         stages: Option<Vec<String>>,
         timeout_ms: f64,
+        once: bool,
     ) -> Result<NativeAttempt, Thrown> {
         let attempt = attempt::stages(stages)
             .and_then(|stages| self.shared.core.connect_attempt(&id, &stages, span(timeout_ms)));
-        attempt.map(NativeAttempt::new).map_err(|error| thrown(&error))
+        let attempt = attempt.map_err(|error| thrown(&error))?;
+        Ok(NativeAttempt::new(if once { attempt.each_version_once() } else { attempt }))
     }
 
     /// Ends this environment's use of the cache. The cache is closed once no environment uses it.

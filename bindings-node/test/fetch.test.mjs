@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import { SecretCache } from 'secretcache';
 import { createFetch } from 'secretcache/fetch';
@@ -13,12 +14,13 @@ import { Endpoint, settle } from './support.mjs';
 
 /** Starts a service that accepts one key and echoes the request. */
 async function service(t) {
-  const state = { key: 'first', refused: 0, refusal: 401 };
+  const state = { key: 'first', refused: 0, refusal: 401, delayMs: 0 };
   const server = createServer(async (request, response) => {
     let body = '';
     for await (const chunk of request) body += chunk;
     const known = request.headers.authorization === `Bearer ${state.key}`;
     if (!known) state.refused += 1;
+    await pause(state.delayMs);
     response.writeHead(known ? 200 : state.refusal).end(known ? `${request.method} ${body}` : 'who are you?');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -70,6 +72,19 @@ describe('createFetch', () => {
     const response = await send(server.url);
     assert.equal(response.status, 401);
     assert.equal(await response.text(), 'who are you?');
+  });
+
+  it('a service may take longer to respond than it may take to find a key', async (t) => {
+    const { endpoint, cache, server } = await world(t);
+    const authorize = (headers, secret) => headers.set('authorization', `Bearer ${secret.get('apiKey')}`);
+    const send = createFetch(cache, 'key', authorize, { timeoutMs: 500 });
+    server.delayMs = 600;
+    assert.equal((await send(server.url)).status, 200);
+    await endpoint.put('key', JSON.stringify({ apiKey: 'second' }));
+    server.key = 'second';
+    assert.equal((await send(server.url)).status, 200, 'a slow refusal leaves time for the new key');
+    assert.equal(server.refused, 1);
+    await assert.rejects(send(server.url, { signal: AbortSignal.timeout(50) }), { name: 'TimeoutError' });
   });
 
   it('takes the given statuses as a refusal, instead of 401', async (t) => {

@@ -56,8 +56,11 @@ export declare class NativeCache {
   isOutdated(id: string, versionId: string): boolean
   /** Makes a secret count as in use until the result is closed. */
   watch(id: string): NativeWatch
-  /** Starts an attempt to connect. Without `stages`, it tries all that a login can use. */
-  connectAttempt(id: string, stages: Array<string> | undefined | null, timeoutMs: number): NativeAttempt
+  /**
+   * Starts an attempt to connect. Without `stages`, it tries all that a login can use. With `once`, it does not wait for a
+   * version that works, but tries each once.
+   */
+  connectAttempt(id: string, stages: Array<string> | undefined | null, timeoutMs: number, once: boolean): NativeAttempt
   /** Ends this environment's use of the cache. The cache is closed once no environment uses it. */
   close(): void
   /** Passes on a value from the program's client. */

@@ -24,13 +24,16 @@ export interface ConnectOptions {
   stages?: readonly ConnectStage[] | undefined;
   /** Whether the secret may be a plain string, such as an API key, rather than a JSON object. Default: false. */
   plain?: boolean | undefined;
-  /** @internal Whether to give up rather than wait and try all labels again. */
-  once?: boolean | undefined;
+  /**
+   * @internal Whether a login is a request: each version is sent once, however long the service takes to respond. Then
+   * `timeoutMs` limits only the time to find a version.
+   */
+  isRequest?: boolean | undefined;
   /** Ends the attempt with the signal's reason. A login in progress is not interrupted. */
   signal?: AbortSignal | undefined;
 }
 
-const OPTIONS = ['timeoutMs', 'rejected', 'stages', 'plain', 'signal', 'timeout', 'once'] as const;
+const OPTIONS = ['timeoutMs', 'rejected', 'stages', 'plain', 'signal', 'timeout', 'isRequest'] as const;
 
 /** Advice for names that other libraries use for these options. */
 const HINTS: Hints = {
@@ -42,26 +45,20 @@ const HINTS: Hints = {
   isrejected: 'did you mean rejected?',
 };
 
-/**
- * The longest the core waits for a fetch in progress; a longer wait is a pause before the labels are tried again. The core
- * does not say which of the two a wait is, because only `once` needs to know.
- */
-const LONGEST_FETCH_WAIT_MS = 10;
-
 type LogIn<T> = (credential: Credential, signal: AbortSignal) => T | PromiseLike<T>;
 
 /** Connects with the first credential that `login` accepts. */
 export async function connect<T>(reader: Reader, secretId: string, login: LogIn<T>, options: ConnectOptions): Promise<T> {
   checkOptions('connect', options, OPTIONS, HINTS);
-  const { rejected = isRejectedLogin, stages, plain = false, signal } = options;
+  const { rejected = isRejectedLogin, stages, plain = false, isRequest = false, signal } = options;
   const timeoutMs = readDuration('timeoutMs', options.timeoutMs ?? options.timeout ?? 30_000);
-  const attempt = attemptOf(reader, secretId, stages, timeoutMs);
+  const attempt = attemptOf(reader, secretId, stages, timeoutMs, isRequest);
   let last: { error: unknown } | undefined;
   for (;;) {
     signal?.throwIfAborted();
     const step = attempt.next();
     const stage = step.stage as ConnectStage;
-    if (step.what === 'stop' || (options.once === true && (step.waitMs ?? 0) > LONGEST_FETCH_WAIT_MS)) break;
+    if (step.what === 'stop') break;
     if (step.what === 'wait') {
       await sleep(step.waitMs ?? 0, signal);
     } else if (step.what === 'try' && step.version !== undefined) {
@@ -73,7 +70,7 @@ export async function connect<T>(reader: Reader, secretId: string, login: LogIn<
         );
       }
       try {
-        const connection = await within(attempt.remainingMs(), login, credential);
+        const connection = await within(isRequest ? undefined : attempt.remainingMs(), login, credential);
         attempt.accepted();
         return connection;
       } catch (error) {
@@ -100,8 +97,9 @@ export async function connect<T>(reader: Reader, secretId: string, login: LogIn<
 const HANGS = Symbol('the login has not finished');
 
 /** Returns the result of a login, or throws {@link HANGS} if it takes longer. */
-async function within<T>(milliseconds: number, login: LogIn<T>, credential: Credential): Promise<T> {
+async function within<T>(milliseconds: number | undefined, login: LogIn<T>, credential: Credential): Promise<T> {
   const controller = new AbortController();
+  if (milliseconds === undefined) return await login(credential, controller.signal);
   let timer: NodeJS.Timeout | undefined;
   const hanging = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -116,9 +114,15 @@ async function within<T>(milliseconds: number, login: LogIn<T>, credential: Cred
   }
 }
 
-function attemptOf(reader: Reader, secretId: string, stages: readonly string[] | undefined, timeoutMs: number): NativeAttempt {
+function attemptOf(
+  reader: Reader,
+  secretId: string,
+  stages: readonly string[] | undefined,
+  timeoutMs: number,
+  once: boolean,
+): NativeAttempt {
   try {
-    return reader.native.connectAttempt(secretId, stages && [...stages], timeoutMs);
+    return reader.native.connectAttempt(secretId, stages && [...stages], timeoutMs, once);
   } catch (error) {
     throw errorThrown(error);
   }

@@ -1,10 +1,12 @@
 /** `fetch` with an API key that rotates. */
 
-import { type ConnectOptions, Credential, isRejectedLogin, LoginRejectedError, type SecretCache } from './index';
+import { type ConnectOptions, type Credential, isRejectedLogin, LoginRejectedError, type SecretCache } from './index';
 import { checkOptions } from './options';
 
 /** Options of `createFetch`. */
-export interface SecretFetchOptions extends Pick<ConnectOptions, 'timeoutMs' | 'stages'> {
+export interface SecretFetchOptions extends Pick<ConnectOptions, 'stages'> {
+  /** How long it may take to find a key, in milliseconds, without the time the service takes to respond. Default: 5000. */
+  timeoutMs?: number | undefined;
   /** The function that sends requests. Default: the global `fetch`, looked up at each request. */
   fetch?: typeof fetch | undefined;
   /** The HTTP statuses that mean the service refuses the key. Default: 401. */
@@ -17,7 +19,7 @@ export interface SecretFetchOptions extends Pick<ConnectOptions, 'timeoutMs' | '
  *
  * `authorize` sets the key in the headers of one request. It gets the secret (`secretString`) and, if that is a JSON
  * object, its fields (`get`). If the service refuses every version, its last response is returned, as by `fetch`.
- * Refused versions are remembered: until there is another version, each call makes one request. `fetch` follows
+ * Refused versions are remembered: until there is another version, most calls make one request. `fetch` follows
  * redirects, and sends any header but `authorization` to other hosts too: with another header, pass `redirect: 'error'`.
  *
  * ```js
@@ -44,7 +46,7 @@ export function createFetch(
     timeoutMs,
     stages,
     plain: true,
-    once: true,
+    isRequest: true,
     rejected: (error: unknown): boolean => error instanceof Refused,
   };
 
@@ -67,14 +69,7 @@ export function createFetch(
     try {
       return await cache.connect(secretId, attempt, { ...connecting, signal: request.signal });
     } catch (error) {
-      if (error instanceof Refused || error instanceof LoginRejectedError) {
-        if (last !== undefined) return last;
-        // Every version is already known to be refused, so nothing was sent. Get the service's response for the caller.
-        const current = new Credential(await cache.getSecretValue(secretId), 'AWSCURRENT');
-        return await attempt(current).catch((error: unknown) =>
-          error instanceof Refused && last !== undefined ? last : Promise.reject(error),
-        );
-      }
+      if (error instanceof LoginRejectedError && last !== undefined) return last;
       throw error;
     }
   };

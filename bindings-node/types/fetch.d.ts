@@ -1,7 +1,9 @@
 /** `fetch` with an API key that rotates. */
-import { type ConnectOptions, Credential, type SecretCache } from './index';
+import { type ConnectOptions, type Credential, type SecretCache } from './index';
 /** Options of `createFetch`. */
-export interface SecretFetchOptions extends Pick<ConnectOptions, 'timeoutMs' | 'stages'> {
+export interface SecretFetchOptions extends Pick<ConnectOptions, 'stages'> {
+    /** How long it may take to find a key, in milliseconds, without the time the service takes to respond. Default: 5000. */
+    timeoutMs?: number | undefined;
     /** The function that sends requests. Default: the global `fetch`, looked up at each request. */
     fetch?: typeof fetch | undefined;
     /** The HTTP statuses that mean the service refuses the key. Default: 401. */
@@ -13,7 +15,7 @@ export interface SecretFetchOptions extends Pick<ConnectOptions, 'timeoutMs' | '
  *
  * `authorize` sets the key in the headers of one request. It gets the secret (`secretString`) and, if that is a JSON
  * object, its fields (`get`). If the service refuses every version, its last response is returned, as by `fetch`.
- * Refused versions are remembered: until there is another version, each call makes one request. `fetch` follows
+ * Refused versions are remembered: until there is another version, most calls make one request. `fetch` follows
  * redirects, and sends any header but `authorization` to other hosts too: with another header, pass `redirect: 'error'`.
  *
  * ```js
