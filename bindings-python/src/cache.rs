@@ -347,13 +347,16 @@ impl Cache {
         Ok(secret.map(SecretValue))
     }
 
-    /// Start an attempt to connect; see ``secretcache._connect.connect``.
+    /// Start an attempt to connect; see ``secretcache._connect.connect``. With `once`, it does not wait for a version
+    /// that works, but tries each once.
+    #[pyo3(signature = (id, stages, timeout, *, once=false))]
     fn _connect_attempt(
         &self,
         py: Python<'_>,
         id: &str,
         stages: Vec<String>,
         timeout: &Bound<'_, PyAny>,
+        once: bool,
     ) -> PyResult<ConnectAttempt> {
         let stages = attempt::stages(&stages)?;
         let timeout = arguments::Span::read(timeout, "timeout")?.0;
@@ -369,7 +372,7 @@ impl Cache {
                 SystemClock::now(),
             ),
         };
-        Ok(ConnectAttempt::new(attempt, id))
+        Ok(ConnectAttempt::new(if once { attempt.each_version_once() } else { attempt }, id))
     }
 
     fn _mark(&self, py: Python<'_>) -> PyResult<u64> {

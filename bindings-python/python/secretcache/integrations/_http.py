@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from secretcache import _connect, _core, _fields
+from secretcache._credential import LoginRejectedError
 from secretcache.errors import FieldNotFoundError
 
 from ._login import Login
@@ -61,13 +62,9 @@ class Key:
         self._header = header
         self._scheme = scheme
 
-    def first(self) -> Generator[Any, Any, Sent]:
-        """Return the steps that find the key to send first, as a `Sent`."""
-        return _connect.first(self.login.attempt(), self.login.secret_id, self._read)
-
     def steps(self) -> Generator[Any, Any, Any]:
         """Return the steps of one request; each login sends it with one key, a `Sent`."""
-        return _connect.connect(self.login.attempt(), self.login.secret_id, _is_refused, self._read)
+        return _connect.connect(self.login.attempt(once=True), self.login.secret_id, _is_refused, self._read)
 
     def put_into(self, request: Any, key: Sent) -> None:
         """Set the header of a request."""
@@ -87,6 +84,40 @@ class Key:
 
     def _sent(self, key: str, value: SecretValue) -> Sent:
         return Sent(key if self._scheme is None else f"{self._scheme} {key}", value.version_id or "")
+
+
+class Exchange:
+    """The keys that one request is sent with, until the service accepts one. For synchronous clients."""
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+        self._todo: Generator[Any, Any, Any] | None = None
+        self.sent: Sent = self._next(None)
+        """The key that was sent last, or is to be sent first."""
+
+    def accepted(self, response: Any) -> None:
+        """Report that the service accepted the key."""
+        if self._todo is not None:
+            self._next((response, None))
+            self._todo = None
+
+    def refused(self, response: Any) -> Sent | None:
+        """Report that the service refused the key; return the one to send next, or None if there is none."""
+        last, is_repeated = self.sent, self._todo is None
+        try:
+            # After an accepted key (of a prepared request that is sent twice), start again.
+            self.sent = self._next(None if is_repeated else (None, Refused(response)))
+            if is_repeated and self.sent.version_id == last.version_id:
+                self.sent = self._next((None, Refused(response)))
+        except LoginRejectedError:
+            return None
+        return self.sent
+
+    def _next(self, reply: Any) -> Any:
+        if self._todo is None:
+            self._todo = self._key.steps()
+        login = self._key.login
+        return login.cache._take_steps(login.secret_id, _connect.to_login(self._todo, reply))
 
 
 def _is_unauthorized(response: Any) -> bool:

@@ -52,9 +52,9 @@ class Login:
             raise TypeError(f"{', '.join(given)}: {NOT_YOURS}")
         return cls(cache, secret_id, **{name: options.pop(name) for name in OPTIONS if name in options})
 
-    def attempt(self) -> ConnectAttempt:
-        """Start an attempt to log in."""
-        return self.cache._connect_attempt(self.secret_id, self.stages, self.login_timeout)
+    def attempt(self, *, once: bool = False) -> ConnectAttempt:
+        """Start an attempt to log in; with `once`, it does not wait for a version that works, but tries each once."""
+        return self.cache._connect_attempt(self.secret_id, self.stages, self.login_timeout, once=once)
 
     def connect(self, fn: Callable[[Credential], Any]) -> tuple[Any, str]:
         """Log in; return what `fn` returns, and the id of the version that logged in."""

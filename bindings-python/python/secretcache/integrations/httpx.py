@@ -54,7 +54,9 @@ class ApiKeyAuth(httpx.Auth):
                 if reply is None:
                     return
         except LoginRejectedError:
-            return  # the caller gets the last response
+            if reply is None:
+                raise  # nothing was sent in time
+            # The caller gets the last response.
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Do the same for asyncio."""
@@ -67,7 +69,9 @@ class ApiKeyAuth(httpx.Auth):
                 if reply is None:
                     return
         except LoginRejectedError:
-            return  # the caller gets the last response
+            if reply is None:
+                raise  # nothing was sent in time
+            # The caller gets the last response.
 
     def _reply(
         self, request: httpx.Request, response: httpx.Response

@@ -12,9 +12,7 @@ import requests
 import requests.auth
 import requests.sessions
 
-from secretcache._credential import LoginRejectedError
-
-from ._http import Key, Refused, Sent
+from ._http import Exchange, Key, Sent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,23 +52,28 @@ class ApiKeyAuth(requests.auth.AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Put the key into the request."""
-        cache = self._key.login.cache
-        key = cache._take_steps(self._key.login.secret_id, self._key.first())
-        self._key.put_into(request, key)
+        exchange = Exchange(self._key)
+        self._key.put_into(request, exchange.sent)
         body: Any = request.body
         position = body.tell() if hasattr(body, "seek") and hasattr(body, "tell") else None
-
+        can_repeat = body is None or isinstance(body, (str, bytes)) or position is not None
         url = request.url or ""
 
         def respond(response: requests.Response, **kwargs: Any) -> requests.Response:
             # requests calls this again for the response of the host that a redirect leads to.
             if _is_elsewhere(url, response.request.url):
                 return response
-            can_repeat = body is None or isinstance(body, (str, bytes)) or position is not None
-            if can_repeat and self._key.refuses(response):
-                response = self._try_others(response, key, position, kwargs)
+            while can_repeat and self._key.refuses(response):
+                key = exchange.refused(response)
+                if key is None:
+                    return response
+                response = self._send_again(response, key, position, kwargs)
             target = _REDIRECTS.get_redirect_target(response)
-            if target is not None and _is_elsewhere(url, urljoin(response.url, target)):
+            if target is None:
+                # Where it leads may refuse the key.
+                if not self._key.refuses(response):
+                    exchange.accepted(response)
+            elif _is_elsewhere(url, urljoin(response.url, target)):
                 # It follows with a copy of this request, and removes no header but Authorization.
                 self._key.take_from(request)
             return response
@@ -78,34 +81,16 @@ class ApiKeyAuth(requests.auth.AuthBase):
         request.register_hook("response", respond)
         return request
 
-    def _try_others(
+    def _send_again(
         self, response: requests.Response, key: Sent, position: int | None, kwargs: dict[str, Any]
     ) -> requests.Response:
-        last = response
-
-        def send(other: Sent) -> requests.Response:
-            nonlocal last
-            if other.version_id == key.version_id and last is response:
-                raise Refused(response)  # this version was the first one sent
-            last.content  # noqa: B018  (reading everything frees the connection)
-            last.close()
-            again = last.request.copy()
-            self._key.put_into(again, other)
-            if position is not None:
-                again.body.seek(position)  # type: ignore[union-attr]
-            following: requests.Response = last.connection.send(again, **kwargs)
-            following.history.append(last)
-            following.request = again
-            last = following
-            if self._key.refuses(last):
-                raise Refused(last)
-            return last
-
-        todo = self._key.steps()
-        try:
-            result: requests.Response = self._key.login.cache._take_steps(
-                self._key.login.secret_id, todo, send
-            )
-            return result
-        except LoginRejectedError:
-            return last
+        response.content  # noqa: B018  (reading everything frees the connection)
+        response.close()
+        again = response.request.copy()
+        self._key.put_into(again, key)
+        if position is not None:
+            again.body.seek(position)  # type: ignore[union-attr]
+        following: requests.Response = response.connection.send(again, **kwargs)
+        following.history.append(response)
+        following.request = again
+        return following
