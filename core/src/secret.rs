@@ -1,7 +1,6 @@
 //! One version of a secret, and the only place that hands out its bytes.
 
 use std::fmt;
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
@@ -217,17 +216,6 @@ impl Secret {
 
     pub(crate) fn from_version(version: Arc<Version>) -> Self {
         Self(version)
-    }
-
-    /// Returns an alias that does not count as a reference.
-    ///
-    /// # Safety
-    ///
-    /// A counted reference must exist for as long as the alias is used.
-    #[inline]
-    pub(crate) unsafe fn alias(&self) -> ManuallyDrop<Self> {
-        // SAFETY: the pointer comes from an `Arc`, and `ManuallyDrop` never releases a reference for it.
-        ManuallyDrop::new(Self(unsafe { Arc::from_raw(Arc::as_ptr(&self.0)) }))
     }
 
     pub(crate) fn as_ptr(&self) -> *const Version {

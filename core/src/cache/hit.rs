@@ -22,14 +22,9 @@ use crate::secret::{Secret, Version};
 /// # Ok::<(), secretcache::Error>(())
 /// ```
 pub struct Hit<'a> {
-    // Holds no reference count: `_keep` does. Never dropped.
+    /// Holds a reference count only if there is no guard.
     secret: ManuallyDrop<Secret>,
-    _keep: Keep<'a>,
-}
-
-enum Keep<'a> {
-    Guard { _guard: LocalGuard<'a> },
-    Secret { _secret: Secret },
+    guard: Option<LocalGuard<'a>>,
 }
 
 impl<'a> Hit<'a> {
@@ -39,21 +34,29 @@ impl<'a> Hit<'a> {
     /// guard allows reclamation.
     #[inline]
     pub(crate) unsafe fn guarded(version: *const Version, guard: LocalGuard<'a>) -> Self {
-        // SAFETY: the pointer came from `Arc::as_ptr` of a live `Secret` (by contract), and `ManuallyDrop` never
-        // releases a reference for it.
-        let secret = ManuallyDrop::new(Secret::from_version(unsafe { Arc::from_raw(version) }));
-        Self { secret, _keep: Keep::Guard { _guard: guard } }
+        // SAFETY: the pointer came from `Arc::as_ptr` of a live `Secret` (by contract), and with a guard nothing releases
+        // a reference for it.
+        let secret = Secret::from_version(unsafe { Arc::from_raw(version) });
+        Self { secret: ManuallyDrop::new(secret), guard: Some(guard) }
     }
 
     pub(crate) fn owned(secret: Secret) -> Self {
-        // SAFETY: `_keep` holds a reference for as long as this alias lives.
-        let alias = unsafe { secret.alias() };
-        Self { secret: alias, _keep: Keep::Secret { _secret: secret } }
+        Self { secret: ManuallyDrop::new(secret), guard: None }
     }
 
     /// Returns the version as an owned [`Secret`], which shares the bytes and can be kept.
     pub fn to_secret(&self) -> Secret {
         Secret::clone(&self.secret)
+    }
+}
+
+impl Drop for Hit<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.guard.is_none() {
+            // SAFETY: it is dropped here only, and holds a reference (see `owned`).
+            unsafe { ManuallyDrop::drop(&mut self.secret) };
+        }
     }
 }
 
