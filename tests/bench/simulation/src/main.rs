@@ -7,6 +7,7 @@
 mod process;
 mod world;
 
+use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -113,21 +114,26 @@ fn world(habit: Habit, number: u64) -> Vec<Secret> {
 
 fn row(worlds: &[Vec<Secret>], policy: Policy, ttl: u64, fleet: u64, sampled: u64) -> Row {
     let span = Duration::from_secs(ttl);
-    let lives: Vec<_> = (0..sampled)
-        .zip(worlds.iter().cycle())
-        .map(|(number, secrets)| {
-            let start = Rng::with_seed(number).f64() * ttl as f64;
-            let month = match policy {
-                Policy::Official => official(secrets, span, start, number + 1),
-                Policy::Ours(access) => ours(secrets, access, span, start, number + 1),
-                Policy::Alone(access) => {
-                    let each = secrets.chunks(1).map(|secret| ours(secret, access, span, start, number + 1));
-                    each.reduce(Month::and).expect("there are secrets")
-                }
-            };
-            Life { secrets, start, month }
-        })
-        .collect();
+    let live = |number: u64| {
+        let secrets = &*worlds[number as usize % worlds.len()];
+        let start = Rng::with_seed(number).f64() * ttl as f64;
+        let month = match policy {
+            Policy::Official => official(secrets, span, start, number + 1),
+            Policy::Ours(access) => ours(secrets, access, span, start, number + 1),
+            Policy::Alone(access) => {
+                let each = secrets.chunks(1).map(|secret| ours(secret, access, span, start, number + 1));
+                each.reduce(Month::and).expect("there are secrets")
+            }
+        };
+        Life { secrets, start, month }
+    };
+    let lives: Vec<_> = thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let spawned: Vec<_> = (0..threads as u64)
+            .map(|first| scope.spawn(move || (first..sampled).step_by(threads).map(live).collect::<Vec<_>>()))
+            .collect();
+        spawned.into_iter().flat_map(|thread| thread.join().expect("a life ends")).collect()
+    });
     let scale = fleet as f64 / sampled as f64;
     let calls_of: Vec<_> = SCHEDULES
         .iter()
