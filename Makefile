@@ -43,11 +43,11 @@ lint: ## Check format, lints, docs, licences, types and commit subjects
 	@$(STEP) 5/6 "checking C and C++ code" $(MAKE) lint-c lint-recipes
 	@$(STEP) 6/6 "checking workflows, versions and commit subjects" $(MAKE) lint-workflows lint-version lint-commits
 
-bench: ## Measure the documented figures against AWS's libraries (about an hour; PARTS="hits rust" for some of them)
+bench: ## Measure the documented figures against AWS's libraries (over an hour; PARTS="hits rust" for some of them)
 	@$(STEP) 1/4 "building everything that ships (a few minutes)" $(MAKE) wheel cli node lambda
 	@$(STEP) 2/4 "building what only the measurements need" $(MAKE) build install-c PREFIX=target/c/release
 	@$(STEP) 3/4 "installing AWS's own libraries, the drivers and the servers" $(MAKE) soak-tools venv-tests venv-official venv-bench
-	@$(STEP) 4/4 "measuring (about an hour)" $(MAKE) figures
+	@$(STEP) 4/4 "measuring (over an hour)" $(MAKE) figures
 
 soak: build pools soak-tools ## Rotate and kill for hours what the tests do a few times (PARTS="kill rows", ROTATIONS=10)
 	@$(VENV)/connected/bin/python tests/bench/soak.py $(PARTS)
