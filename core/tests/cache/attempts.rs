@@ -416,3 +416,34 @@ fn with_one_login_for_each_version_a_slow_refusal_does_not_use_up_the_time() {
     answers(&mut attempt, &time, Stage::Current, version("v2"));
     assert_eq!(tries(&mut attempt, &time), (Stage::Current, "v2".to_owned()));
 }
+
+#[test]
+fn n6_each_version_that_has_rested_is_tried_once_more() {
+    let mut time = secret();
+    let stages = [Stage::Current, Stage::Previous];
+    let mut first = attempt(&time, &stages).each_version_once();
+    is_refused(&mut first, &time);
+    answers(&mut first, &time, Stage::Current, Answer::unchanged());
+    answers(&mut first, &time, Stage::Previous, version("v0"));
+    is_refused(&mut first, &time);
+    assert!(matches!(first.next(time.now), Action::Stop));
+    time.pass(2);
+    let mut second = attempt(&time, &stages).each_version_once();
+    answers(&mut second, &time, Stage::Current, Answer::unchanged());
+    answers(&mut second, &time, Stage::Previous, Answer::unchanged());
+    for version_id in ["v1", "v0"] {
+        assert_eq!(tries(&mut second, &time).1, version_id);
+        is_refused(&mut second, &time);
+    }
+    assert!(matches!(second.next(time.now), Action::Stop));
+}
+
+#[test]
+fn where_describing_is_denied_a_current_version_that_is_not_cached_is_read_first() {
+    let time = Timeline::new();
+    let permit = time.lead_version("db", Selector::from(Stage::Previous));
+    permit.complete(Ok(version("v0").describe_denied()), time.now);
+    let mut attempt = attempt(&time, &Stage::ALL);
+    answers(&mut attempt, &time, Stage::Current, version("v1").describe_denied());
+    assert_eq!(tries(&mut attempt, &time), (Stage::Current, "v1".to_owned()));
+}
