@@ -109,7 +109,8 @@ def main() -> None:
     say = partial(print, "   ", flush=True)
     # After each part, because the next one can take hours.
     outcome = measure_all(chosen, ROOT, lambda found: print(table(found), flush=True), say)
-    raise SystemExit(outcome.verdict())
+    if verdict := outcome.verdict():
+        raise SystemExit(verdict)
 
 
 if __name__ == "__main__":
