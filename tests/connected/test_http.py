@@ -119,6 +119,11 @@ def test_a_prepared_request_can_be_sent_again_after_its_key_was_replaced(api: Ap
     client.put_secret_value(SecretId="prepared", SecretString="second")
     assert session.send(order).status_code == 200
     assert api.refused == 1
+    api.key = "third"
+    assert session.send(order).status_code == 401
+    time.sleep(1)  # the service is asked for the secret at most once a second
+    client.put_secret_value(SecretId="prepared", SecretString="third")
+    assert session.send(order).status_code == 200
 
 
 @pytest.mark.parametrize("make", [_with_requests, _with_httpx, _with_async_httpx])

@@ -105,11 +105,12 @@ class Exchange:
         """Report that the service refused the key; return the one to send next, or None if there is none."""
         last, is_repeated = self.sent, self._todo is None
         try:
-            # After an accepted key (of a prepared request that is sent twice), start again.
+            # A prepared request that is sent again starts again.
             self.sent = self._next(None if is_repeated else (None, Refused(response)))
             if is_repeated and self.sent.version_id == last.version_id:
                 self.sent = self._next((None, Refused(response)))
         except LoginRejectedError:
+            self._todo = None
             return None
         return self.sent
 
